@@ -1,0 +1,167 @@
+"""From conclusions to the records that are published: signals, ledger, dead letters, tombstones."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from processors.conclusion import Conclusion
+from processors.errors import Reason, SignalsError
+from processors.signal import Signal
+from schemas import cloudevents, identity, wire
+from schemas.records import (
+    ContentPublished,
+    ModelVersion,
+    Outcome,
+    OutcomeRecord,
+    PipelineVersion,
+    SignalRecord,
+    SourcePosition,
+    Status,
+)
+from streams.kafka_source import Record
+from streams.transactions import Output
+
+__all__ = ["Publication", "WireSchema"]
+
+PUBLISHED = frozenset({Status.OK, Status.DEGRADED})
+"""What goes to a signal topic. Anything else must never replace a good value there: it is on the ledger."""
+
+
+@dataclass(frozen=True, slots=True)
+class WireSchema:
+    """A topic's parsed Avro schema and the id under which the registry knows it."""
+
+    schema: Any
+    id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Publication:
+    """How this worker signs what it publishes. schemas: by topic, for the ledger and each signal. most_bytes: largest record."""
+
+    group: str
+    worker: str
+    version: str
+    ledger_topic: str
+    schemas: Mapping[str, WireSchema]
+    most_bytes: int
+
+    @property
+    def dead_letter_topic(self) -> str:
+        return f"dlq.{self.group}"
+
+    def of(self, record: Record, cluster: str, event: ContentPublished, conclusions: Sequence[Conclusion]) -> list[Output]:
+        """All that one finished event publishes, in one transaction: signals, its ledger record, a dead letter if a signal failed."""
+        run_id = identity.run_id(cluster, self.group, record.topic, record.partition, record.offset)
+        now = datetime.now(UTC)
+        outputs: list[Output] = []
+        outcomes: list[Outcome] = []
+        for conclusion in conclusions:
+            output = self._signal(record, run_id, event, conclusion, now)
+            if output and output.value and len(output.value) > self.most_bytes:
+                outcomes.append(self._too_large(conclusion, len(output.value)))
+                continue
+            outputs += [output] if output else []
+            outcomes.append(self._outcome(event, conclusion))
+        outputs.append(self._ledger(record, run_id, event, outcomes, now))
+        if failed := [outcome for outcome in outcomes if outcome.status is Status.FAILED]:
+            outputs.append(self._dead_letter(record, str(failed[0].reason), failed[0].detail or "", failed))
+        return outputs
+
+    def unreadable(self, record: Record, error: SignalsError) -> list[Output]:
+        """An event that nobody can read: its bytes as they came, with what is wrong with them."""
+        return [self._dead_letter(record, error.reason, error.detail, ())]
+
+    def retraction(self, record: Record, cluster: str, signals: Sequence[Signal]) -> list[Output]:
+        """The content is gone: a tombstone on each signal topic, RETRACTED on the ledger."""
+        run_id = identity.run_id(cluster, self.group, record.topic, record.partition, record.offset)
+        content_id = (record.key or b"").decode(errors="replace")
+        gone = ContentPublished(event_id="", content_id=content_id, content_version=0, tenant="", published_at=datetime.now(UTC))
+        outcomes = [Outcome(signal=signal.name, status=Status.RETRACTED) for signal in signals]
+        tombstones = [Output(signal.topic, record.key, None) for signal in signals]
+        return [*tombstones, self._ledger(record, run_id, gone, outcomes, gone.published_at)]
+
+    def _signal_id(self, event: ContentPublished, signal: Signal) -> str:
+        model_version = f"{signal.model.name}:{signal.model.version}" if signal.model else ""
+        return identity.signal_id(event.content_id, event.content_version, signal.name, model_version, signal.config_hash)
+
+    def _signal(
+        self, record: Record, run_id: str, event: ContentPublished, conclusion: Conclusion, now: datetime
+    ) -> Output | None:
+        if conclusion.status not in PUBLISHED:
+            return None
+        signal = conclusion.signal
+        value = SignalRecord(
+            signal_id=self._signal_id(event, signal),
+            run_id=run_id,
+            signal=signal.name,
+            content_id=event.content_id,
+            content_version=event.content_version,
+            tenant=event.tenant,
+            source_event_id=event.event_id,
+            published_at=event.published_at,
+            produced_at=now,
+            status=conclusion.status,
+            model=ModelVersion(name=signal.model.name, version=signal.model.version) if signal.model else None,
+            pipeline=PipelineVersion(version=self.version, config_hash=signal.config_hash),
+            timings_ms=conclusion.timings_ms,
+            missing=conclusion.missing,
+            entries=conclusion.entries,
+        )
+        return self._output(signal.topic, record, value.signal_id, value, now)
+
+    def _outcome(self, event: ContentPublished, conclusion: Conclusion) -> Outcome:
+        published = conclusion.status in PUBLISHED
+        return Outcome(
+            signal=conclusion.signal.name,
+            status=conclusion.status,
+            reason=conclusion.reason,
+            detail=conclusion.detail,
+            attempts=conclusion.attempts,
+            signal_id=self._signal_id(event, conclusion.signal) if published else None,
+            timings_ms=conclusion.timings_ms,
+        )
+
+    def _too_large(self, conclusion: Conclusion, size_bytes: int) -> Outcome:
+        detail = f"the record has {size_bytes} bytes, more than the {self.most_bytes} that are allowed (SIGNALS_MAX_RECORD_BYTES)"
+        return Outcome(signal=conclusion.signal.name, status=Status.FAILED, reason=Reason.RECORD_TOO_LARGE, detail=detail)
+
+    def _ledger(self, record: Record, run_id: str, event: ContentPublished, outcomes: Sequence[Outcome], now: datetime) -> Output:
+        value = OutcomeRecord(
+            run_id=run_id,
+            group=self.group,
+            source=SourcePosition(topic=record.topic, partition=record.partition, offset=record.offset),
+            event_id=event.event_id,
+            content_id=event.content_id,
+            content_version=event.content_version,
+            tenant=event.tenant,
+            recorded_at=now,
+            worker=self.worker,
+            planned=tuple(outcome.signal for outcome in outcomes),
+            outcomes=tuple(outcomes),
+            complete=True,
+        )
+        return self._output(self.ledger_topic, record, run_id, value, now)
+
+    def _output(self, topic: str, record: Record, id: str, value: SignalRecord | OutcomeRecord, now: datetime) -> Output:
+        wired = self.schemas[topic]
+        headers: list[tuple[str, bytes | None]] = [*cloudevents.headers(id, f"/content-signals/{self.group}", topic, now)]
+        headers += [(name, content) for name, content in record.headers if name == "traceparent"]
+        return Output(topic, record.key, wire.encode(value, wired.schema, wired.id), headers)
+
+    def _dead_letter(self, record: Record, reason: str, detail: str, failed: Sequence[Outcome]) -> Output:
+        extra = {
+            "__dlq.errors.topic": record.topic,
+            "__dlq.errors.partition": record.partition,
+            "__dlq.errors.offset": record.offset,
+            "__dlq.errors.group": self.group,
+            "__dlq.errors.delivery.count": max((outcome.attempts for outcome in failed), default=1),
+            "__dlq.errors.message": detail[:1024],
+            "x-signal-error-class": reason,
+            "x-signal-failed": ",".join(outcome.signal for outcome in failed),
+            "x-signal-first-failed-at": datetime.now(UTC).isoformat(),
+            "x-signal-worker-version": self.version,
+        }
+        headers = [*record.headers, *((name, str(value).encode()) for name, value in extra.items())]
+        return Output(self.dead_letter_topic, record.key, record.value, headers)
