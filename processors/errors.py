@@ -59,7 +59,11 @@ class Reason(StrEnum):
     MODEL_REJECTED_INPUT = "model_rejected_input"
     MODEL_FAILED = "model_failed"
     BAD_OUTPUT = "bad_output"
+    # publish
+    BROKER_UNAVAILABLE = "broker_unavailable"
+    REGISTRY_UNAVAILABLE = "registry_unavailable"
     # reduce and publish
+    WORKER_CODE_FAILED = "worker_code_failed"
     UPSTREAM_SIGNAL_FAILED = "upstream_signal_failed"
     SIGNAL_CODE_FAILED = "signal_code_failed"
     RECORD_TOO_LARGE = "record_too_large"

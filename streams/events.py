@@ -16,9 +16,9 @@ __all__ = ["EventReader", "check_contract"]
 class EventReader:
     """Knows the writers' schemas it has met. A new id is asked of the registry once."""
 
-    def __init__(self, registry: SchemaRegistry, topic: str) -> None:
+    def __init__(self, registry: SchemaRegistry) -> None:
         self._registry = registry
-        self._reader_schema = subjects.latest(topic)
+        self._reader_schema = subjects.latest("content-published.v1")
         self._writer_schemas: dict[int, Any] = {}
 
     async def read(self, record: Record) -> ContentPublished:

@@ -69,18 +69,24 @@ class Publication:
             outputs.append(self._dead_letter(record, str(failed[0].reason), failed[0].detail or "", failed))
         return outputs
 
-    def unreadable(self, record: Record, error: SignalsError) -> list[Output]:
-        """An event that nobody can read: its bytes as they came, with what is wrong with them."""
-        return [self._dead_letter(record, error.reason, error.detail, ())]
+    def unreadable(self, record: Record, cluster: str, signals: Sequence[Signal], error: SignalsError) -> list[Output]:
+        """An event that nobody can read: its bytes as they came with what is wrong with them, and FAILED for each signal."""
+        outcomes = [Outcome(signal=s.name, status=Status.FAILED, reason=error.reason, detail=error.detail) for s in signals]
+        ledger = self._ledger_of_nameless(record, cluster, outcomes)
+        return [ledger, self._dead_letter(record, error.reason, error.detail, outcomes)]
 
     def retraction(self, record: Record, cluster: str, signals: Sequence[Signal]) -> list[Output]:
         """The content is gone: a tombstone on each signal topic, RETRACTED on the ledger."""
-        run_id = identity.run_id(cluster, self.group, record.topic, record.partition, record.offset)
-        content_id = (record.key or b"").decode(errors="replace")
-        gone = ContentPublished(event_id="", content_id=content_id, content_version=0, tenant="", published_at=datetime.now(UTC))
         outcomes = [Outcome(signal=signal.name, status=Status.RETRACTED) for signal in signals]
         tombstones = [Output(signal.topic, record.key, None) for signal in signals]
-        return [*tombstones, self._ledger(record, run_id, gone, outcomes, gone.published_at)]
+        return [*tombstones, self._ledger_of_nameless(record, cluster, outcomes)]
+
+    def _ledger_of_nameless(self, record: Record, cluster: str, outcomes: Sequence[Outcome]) -> Output:
+        """For a record without a readable event: all that is known of it is its key and where it stood."""
+        run_id = identity.run_id(cluster, self.group, record.topic, record.partition, record.offset)
+        content_id, now = (record.key or b"").decode(errors="replace"), datetime.now(UTC)
+        event = ContentPublished(event_id="", content_id=content_id, content_version=0, tenant="", published_at=now)
+        return self._ledger(record, run_id, event, outcomes, now)
 
     def _signal_id(self, event: ContentPublished, signal: Signal) -> str:
         model_version = f"{signal.model.name}:{signal.model.version}" if signal.model else ""

@@ -38,6 +38,7 @@ class Settings(BaseSettings):
     transaction_ms: int = Field(50, ge=5, le=2000, description="A transaction this often; half of it is added to the latency.")
     transaction_timeout_ms: int = Field(5000, ge=1000, description="After a crash, subscribers wait for at most this long.")
     drain_ms: int = Field(300, ge=0, description="Given-up partitions: time to finish what is in work; the rest goes to the next owner.")
+    max_record_bytes: int = Field(900_000, ge=10_000, description="Largest signal record; the broker's message.max.bytes must allow more.")
     transactional_id: str = Field("", description="Stable name of this slot in a fixed fleet; empty: made up at each start.")
     windows_in_flight: int = Field(8, ge=1, description="Windows of one event that are decoded or inferred at once.")
     requests_per_model: int = Field(64, ge=1, description="Requests in flight to one model from one worker.")
@@ -58,5 +59,3 @@ class Settings(BaseSettings):
     s3_access_key_id: str = Field("", description="S3 access key; empty for the environment's own credentials.")
     s3_secret_access_key: SecretStr = Field(SecretStr(""), description="S3 secret key.")
     worker_name: str = Field("", description="Name of this worker on the ledger; empty for host name and process id.")
-    http_port: int = Field(0, ge=0, le=65535, description="Port for /healthz, /readyz and /metrics on http_host; 0 for none.")
-    http_host: str = Field("127.0.0.1", description="Address that health and metrics listen on.")

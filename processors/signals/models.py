@@ -1,0 +1,34 @@
+"""The models that signals ask, each declared once. Names, tensors and versions are the contract with `triton_models/`."""
+
+from processors.signal import ModelRef, TensorSpec
+
+__all__ = ["FACES", "IMAGE_TAGS", "TEXT_EMBEDDING"]
+
+IMAGE_TAGS = ModelRef(
+    name="image_tags",
+    version="1",
+    inputs=(TensorSpec("image", "uint8", (224, 224, 3)),),
+    outputs=(TensorSpec("probabilities", "float32", (1000,)), TensorSpec("embedding", "float32", (1280,))),
+    max_batch_rows=16,
+)
+
+FACES = ModelRef(
+    name="faces",
+    version="1",
+    inputs=(TensorSpec("image", "uint8", (None, None, 3)),),
+    outputs=(
+        TensorSpec("heatmap", "float32", (1, None, None)),
+        TensorSpec("scale", "float32", (2, None, None)),
+        TensorSpec("offset", "float32", (2, None, None)),
+        TensorSpec("landmarks", "float32", (10, None, None)),
+    ),
+    max_batch_rows=4,
+)
+
+TEXT_EMBEDDING = ModelRef(
+    name="text_embedding",
+    version="1",
+    inputs=(TensorSpec("input_ids", "int64", (None,)), TensorSpec("attention_mask", "int64", (None,))),
+    outputs=(TensorSpec("sentence_embedding", "float32", (384,)),),
+    max_batch_rows=32,
+)

@@ -1,0 +1,91 @@
+"""The Faust app and its agents: a record in, outputs out; and the one place where an unexpected error ends.
+
+Faust gives app, services, agents and channels. Its own Kafka transport is off (`enable_kafka`, which its source documents for
+subclasses): it loses in-flight events under out-of-order work. A KafkaSource feeds the channel instead.
+"""
+
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from functools import partial
+
+import faust
+from faust.app.base import BootStrategy
+from mode import Service
+
+from processors.errors import ContractError, PermanentError, Reason
+from streams.events import EventReader
+from streams.kafka_source import KafkaSource, Record, SourceConfig
+from streams.pipeline import Pipeline
+from streams.publication import Publication
+from streams.transactions import Output
+
+__all__ = ["build_app"]
+
+log = logging.getLogger(__name__)
+
+Hook = Callable[[], Awaitable[None]]
+
+
+class WithoutKafkaTransport(BootStrategy):  # type: ignore[misc]  # Faust is untyped
+    enable_kafka = False
+
+
+class App(faust.App):  # type: ignore[misc]
+    BootStrategy = WithoutKafkaTransport
+
+
+def build_app(
+    name: str,
+    concurrency: int,
+    config: SourceConfig,
+    pipeline: Pipeline,
+    publication: Publication,
+    reader: EventReader,
+    before: Sequence[Hook] = (),
+    after: Sequence[Hook] = (),
+) -> App:
+    """The worker's app. before, after: what starts before the first record is read, and closes when the last is published."""
+    app = App(name, broker="kafka://unused", store="memory://", web_enabled=False, reply_create_topic=False)
+    channel = app.channel(maxsize=config.limit)
+    source = KafkaSource(config, channel)
+
+    async def outputs_of(record: Record) -> list[Output]:
+        if record.value is None:
+            return publication.retraction(record, source.cluster, pipeline.signals)
+        try:
+            event = await reader.read(record)
+        except ContractError as error:
+            return publication.unreadable(record, source.cluster, pipeline.signals, error)
+        return publication.of(record, source.cluster, event, await pipeline.understand(event))
+
+    async def outputs_in_any_case(record: Record) -> list[Output]:
+        """A bug of ours must neither stop the stream nor lose the event."""
+        try:
+            return await outputs_of(record)
+        except Exception as bug:
+            log.exception("%s[%d]@%d failed in our own code", record.topic, record.partition, record.offset)
+            detail = f"the worker's own code failed: {type(bug).__name__}: {bug}"[:500]
+            error = PermanentError(Reason.WORKER_CODE_FAILED, detail)
+            return publication.unreadable(record, source.cluster, pipeline.signals, error)
+
+    async def understand(records: AsyncIterator[Record]) -> None:
+        async for record in records:
+            outputs = await source.unless_lost(record, partial(outputs_in_any_case, record))
+            if outputs is not None:
+                source.finished(record, outputs)
+
+    app.agent(channel, concurrency=concurrency, name="understand")(understand)
+
+    class Inside(Service):
+        async def on_start(self) -> None:
+            app.flow_control.resume()  # channels wait for it; Faust's own consumer would have done it
+            for hook in before:
+                await hook()
+            await self.add_runtime_dependency(source)
+
+        async def on_shutdown(self) -> None:
+            for hook in after:
+                await hook()
+
+    app.service(Inside)
+    return app

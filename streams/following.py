@@ -1,0 +1,74 @@
+"""Reads topics as a subscriber does: committed records only, decoded by their writers' schemas."""
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from schemas import subjects, wire
+from schemas.records import OutcomeRecord, SignalRecord
+from streams import kafka_config
+from streams.clients.schema_registry import SchemaRegistry
+from streams.settings import Settings
+
+__all__ = ["Follower", "Followed"]
+
+CALL_SECONDS = 10.0
+LEDGER = "signal-outcomes.v1"
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """A record of a topic. value None: a tombstone."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: str
+    value: SignalRecord | OutcomeRecord | None
+
+
+class Follower:
+    """Follows signal topics and the ledger from where they end now, or from their beginning."""
+
+    def __init__(self, settings: Settings, topics: Sequence[str], from_beginning: bool = False) -> None:
+        self._ledger_topic = settings.ledger_topic
+        self._registry = SchemaRegistry(settings.registry_url)
+        self._consumer = Consumer(kafka_config.follower(settings, "signals-follower") | {"log_level": 0})
+        self._consumer.assign(self._starts(topics, from_beginning))
+
+    def _starts(self, topics: Sequence[str], from_beginning: bool) -> list[TopicPartition]:
+        known = self._consumer.list_topics(timeout=CALL_SECONDS).topics
+        partitions = [TopicPartition(topic, number) for topic in topics if topic in known for number in known[topic].partitions]
+        for partition in partitions:
+            low, high = self._consumer.get_watermark_offsets(partition, timeout=CALL_SECONDS)
+            partition.offset = low if from_beginning else high
+        return partitions
+
+    def records(self, idle_seconds: float | None = None) -> Iterator[Followed | None]:
+        """Records as they come; None about four times a second while none comes. Ends after idle_seconds without any."""
+        last = time.monotonic()
+        while idle_seconds is None or time.monotonic() - last < idle_seconds:
+            messages = self._consumer.consume(500, 0.25)
+            for message in messages:
+                if (error := message.error()) is None:
+                    last = time.monotonic()
+                    yield self._followed(message)
+                elif error.code() not in (KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT):
+                    raise KafkaException(error)
+            if not messages:
+                yield None
+
+    def _followed(self, message: Message) -> Followed:
+        topic = message.topic()
+        key = (message.key() or b"").decode(errors="replace")
+        if message.value() is None:
+            return Followed(topic, message.partition(), message.offset(), key, None)
+        ledger = topic == self._ledger_topic
+        fields = wire.decode(message.value(), self._registry.writer_schema, subjects.latest(LEDGER if ledger else topic))
+        value = wire.outcome_record(fields) if ledger else wire.signal_record(fields)
+        return Followed(topic, message.partition(), message.offset(), key, value)
+
+    def close(self) -> None:
+        self._consumer.close()

@@ -1,0 +1,63 @@
+"""Every topic: what it is for, its partitions and its settings on the broker."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from processors.signal import Signal
+from streams.settings import Settings
+
+__all__ = ["Topic", "create", "existing", "topics_of"]
+
+CALL_SECONDS = 10.0
+DAY_MS = 24 * 3600 * 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """A topic as it should be. schema: the subject folder under `schemas/subjects/`, None for raw bytes."""
+
+    name: str
+    partitions: int
+    schema: str | None = None
+    config: dict[str, str] = field(default_factory=dict)
+
+
+def topics_of(settings: Settings, signals: Sequence[Signal], partitions: int = 8) -> list[Topic]:
+    """The input, one topic for each signal, the ledger and the group's dead letters.
+
+    The input and the signals are compacted: the newest event and the newest understanding of each content stay.
+    """
+    compacted = {"cleanup.policy": "compact", "compression.type": "producer"}
+    return [
+        Topic(settings.input_topic, partitions, "content-published.v1", {"cleanup.policy": "compact"}),
+        Topic(settings.ledger_topic, partitions, "signal-outcomes.v1", {"retention.ms": str(90 * DAY_MS)}),
+        Topic(f"dlq.{settings.group}", partitions, None, {"retention.ms": str(30 * DAY_MS)}),
+        *(Topic(signal.topic, partitions, signal.topic, compacted) for signal in signals),
+    ]
+
+
+def existing(admin: AdminClient) -> dict[str, int]:
+    """Names of the cluster's topics and their numbers of partitions. Raises KafkaException if no broker answers."""
+    metadata = admin.list_topics(timeout=CALL_SECONDS)
+    return {name: len(topic.partitions) for name, topic in metadata.topics.items()}
+
+
+def create(admin: AdminClient, topics: Iterable[Topic], replication: int) -> list[str]:
+    """Create those that are missing; their names. replication -1: the broker's default."""
+    there = existing(admin)
+    missing = [topic for topic in topics if topic.name not in there]
+    if not missing:
+        return []
+    wanted = [NewTopic(t.name, t.partitions, replication, config=t.config) for t in missing]
+    created = []
+    for name, future in admin.create_topics(wanted, operation_timeout=CALL_SECONDS).items():
+        try:
+            future.result()
+            created.append(name)
+        except KafkaException as failure:
+            if failure.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                raise
+    return created
