@@ -1,5 +1,7 @@
 """Embeddings between arrays and records."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -8,7 +10,10 @@ from schemas.records import Vector, VectorDtype
 __all__ = ["pack", "unpack"]
 
 _UNIT_TOLERANCE = 1e-3
-_NUMPY_DTYPES = {VectorDtype.FLOAT32_LE: np.dtype("<f4"), VectorDtype.FLOAT16_LE: np.dtype("<f2")}
+_NUMPY_DTYPES: dict[VectorDtype, np.dtype[Any]] = {
+    VectorDtype.FLOAT32_LE: np.dtype("<f4"),
+    VectorDtype.FLOAT16_LE: np.dtype("<f2"),
+}
 
 
 def pack(array: NDArray[np.float32]) -> Vector:
@@ -28,7 +33,7 @@ def unpack(vector: Vector) -> NDArray[np.float32]:
     """The numbers of a vector: float32 (dim,). Raises ValueError on a dtype that is not known or bytes that are not dim numbers."""
     if vector.dtype not in _NUMPY_DTYPES:
         raise ValueError(f"A vector of dtype {vector.dtype} cannot be read; known are {', '.join(_NUMPY_DTYPES)}")
-    numbers = np.frombuffer(vector.data, dtype=_NUMPY_DTYPES[vector.dtype])
+    numbers: NDArray[Any] = np.frombuffer(vector.data, dtype=_NUMPY_DTYPES[vector.dtype])
     if numbers.size != vector.dim:
         raise ValueError(f"The vector says it has {vector.dim} numbers and has {numbers.size}")
     return numbers.astype(np.float32)

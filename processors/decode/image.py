@@ -1,7 +1,7 @@
 """Picture files to upright sRGB pixels.
 
-Pillow is the only decoder: it reads the header alone when it opens a file, and refuses bombs before any pixel is made. Large JPEGs are
-decoded at 1/2, 1/4 or 1/8 of their size (in the DCT, a quarter of the time), never below twice what was asked.
+Pillow is the only decoder: it reads the header alone when it opens a file, and refuses bombs before any pixel is made. Large
+JPEGs are decoded at 1/2, 1/4 or 1/8 of their size (in the DCT, a quarter of the time), never below twice what was asked.
 """
 
 import io
@@ -22,9 +22,10 @@ from PIL import (
     GifImagePlugin,
     ImageCms,
     JpegImagePlugin,
-    MpoImagePlugin,
+    MpoImagePlugin,  # noqa: F401
     PngImagePlugin,
     TiffImagePlugin,
+    UnidentifiedImageError,
     WebPImagePlugin,
 )
 from PIL import Image as Pil
@@ -69,7 +70,7 @@ _REASONS: tuple[tuple[type[BaseException], Reason], ...] = (
     (Pil.DecompressionBombError, Reason.LIMIT_EXCEEDED),
     (Pil.DecompressionBombWarning, Reason.LIMIT_EXCEEDED),
     (MemoryError, Reason.LIMIT_EXCEEDED),
-    (Pil.UnidentifiedImageError, Reason.UNSUPPORTED_FORMAT),
+    (UnidentifiedImageError, Reason.UNSUPPORTED_FORMAT),
     (NotImplementedError, Reason.UNSUPPORTED_FORMAT),
     (OSError, Reason.UNDECODABLE),
     (EOFError, Reason.UNDECODABLE),
@@ -89,10 +90,10 @@ _REASONS: tuple[tuple[type[BaseException], Reason], ...] = (
 def decode_image(source: BinaryIO, views: frozenset[View], limits: Limits) -> Iterator[tuple[View, Piece]]:
     """One Image for each view (each must be a Picture) of the first picture in a file; decoded once, for the largest view.
 
-    Upright by its EXIF orientation, uint8 sRGB (h, w, 3): 16-bit grey scaled, alpha laid on white, ICC profile applied (a broken one is
-    ignored), resized (bicubic, antialiased) to exactly the short side that the view asks for, or the file's own if that is smaller.
+    Upright by its EXIF orientation, uint8 sRGB (h, w, 3): 16-bit grey scaled, alpha laid on white, ICC profile applied (a broken
+    one is ignored), resized (bicubic, antialiased) to exactly the short side that the view asks for, or the file's own if smaller.
 
-    Raises ContentError: UNSUPPORTED_FORMAT, UNDECODABLE, LIMIT_EXCEEDED (more than limits.max_pixels, or than limits.max_jpeg_scans).
+    Raises ContentError: UNSUPPORTED_FORMAT, UNDECODABLE, LIMIT_EXCEEDED (limits.max_pixels, limits.max_jpeg_scans, memory).
     """
     pictures = [_picture_view(view) for view in views]
     data = source.read()

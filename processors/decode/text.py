@@ -24,7 +24,7 @@ def decode_text(source: BinaryIO, views: frozenset[View], limits: Limits) -> Ite
     The text is in normalisation form C, with "\\n" as the only line end and no other control character but the tab, at most 30
     combining marks in a row, and cut to the view's max_characters.
 
-    Raises ContentError: UNDECODABLE (another encoding), UNSUPPORTED_FORMAT (NUL: not text), LIMIT_EXCEEDED (limits.max_text_bytes).
+    Raises ContentError: UNDECODABLE (another encoding), UNSUPPORTED_FORMAT (it has NUL), LIMIT_EXCEEDED (limits.max_text_bytes).
     """
     data = source.read(limits.max_text_bytes + 1)
     if len(data) > limits.max_text_bytes:

@@ -38,7 +38,7 @@ def _middle(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def face_pixels(pixels: NDArray[np.uint8], longest_side_px: int) -> NDArray[np.uint8]:
-    """The whole picture, its sides rounded to multiples of 32, the longer at most longest_side_px; never enlarged by more than that.
+    """The whole picture, its sides rounded to multiples of 32, the longer at most longest_side_px; not enlarged but for that.
 
     pixels: uint8 (height, width, 3) → uint8 (h, w, 3). longest_side_px: a multiple of 32.
     """

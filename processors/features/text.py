@@ -24,10 +24,10 @@ _BCP_47 = {"als": "gsw"}  # the model has the names of Wikipedia editions; "als"
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """WordPiece ids of all-MiniLM-L6-v2, one window for each stretch of window_tokens, up to max_windows; what comes after is left out.
+    """WordPiece ids of all-MiniLM-L6-v2, one window for each stretch of window_tokens; what comes after max_windows is left out.
 
     Window: input_ids, attention_mask int64 (1, n) with 3 <= n <= window_tokens, [CLS] and [SEP] included, unpadded; and for
-    interpret token_count int64 (1,), without those two. Raises ContentError(EMPTY_CONTENT) at the end of a text without any token.
+    interpret token_count int64 (1,), without those two. Raises ContentError(EMPTY_CONTENT) at the end of a text without tokens.
     """
 
     window_tokens: int = 256

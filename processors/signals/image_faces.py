@@ -30,8 +30,8 @@ Floats = NDArray[np.float32]
 def decode_faces(heatmap: Floats, scale: Floats, offset: Floats, landmarks: Floats) -> tuple[Floats, Floats, Floats]:
     """The candidates of CenterFace's four maps, best first, before overlapping ones are dropped.
 
-    heatmap (1, h, w) in [0, 1]; scale (2, h, w): log of height and width in cells; offset (2, h, w): of the centre in the cell, y and x;
-    landmarks (10, h, w): y and x of five points in parts of the box, from its corner. A cell is 4 × 4 px.
+    heatmap (1, h, w) in [0, 1]; scale (2, h, w): log of height and width in cells; offset (2, h, w): y and x of the centre in the
+    cell, from its middle; landmarks (10, h, w): y and x of five points in parts of the box, from its corner. A cell is 4 × 4 px.
     Returns boxes (n, 4) as left, top, right, bottom in px, points (n, 5, 2) as x, y in px, scores (n,); n <= 1000.
     """
     rows, columns = np.nonzero(heatmap[0] >= LEAST_SCORE)

@@ -32,8 +32,9 @@ def top_labels(probabilities: NDArray[Any], most: int = 5, least: float = 0.1) -
     if probabilities.shape != (len(names),):
         raise ValueError(f"ImageNet has {len(names)} classes; the probabilities have the shape {probabilities.shape}")
     best = np.argsort(-probabilities, kind="stable")[:most]
-    return tuple(_label(*names[index], float(probabilities[index])) for index in best if probabilities[index] >= least)
+    return tuple(_label(names[index], float(probabilities[index])) for index in best if probabilities[index] >= least)
 
 
-def _label(identifier: str, name: str, score: float) -> Label:
+def _label(of: tuple[str, str], score: float) -> Label:
+    identifier, name = of
     return Label(scheme=SCHEME, scheme_version=SCHEME_VERSION, id=identifier, name=name, score=min(max(score, 0.0), 1.0))
