@@ -52,7 +52,7 @@ def tail_command(
     """
     from streams.following import Follower
 
-    known = {signal.name: signal.topic for signal in SIGNALS}
+    known = {signal.name: signal for signal in SIGNALS}
     if unknown := [name for name in names if name not in known]:
         raise click.ClickException(f"There is no signal {unknown[0]!r}. Known are: {', '.join(known)}.")
     console = Console(highlight=False)

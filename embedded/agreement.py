@@ -4,7 +4,7 @@ An expectation names a content, an asset, a signal and a check; the rest are the
 
 | check | values | holds when |
 |---|---|---|
-| speech_segments | segments, tolerance_ms, min_iou | both edges of each are found in tolerance; shared ÷ joint time is at least min_iou |
+| speech_segments | segments, tolerance_ms, min_iou | both edges of each are found in tolerance; shared ÷ joint time ≥ min_iou |
 | measure | name, value, tolerance | the measure of that name is within tolerance of value |
 | label_in_top | names_any_of, k | one of the k best labels has one of the names |
 | regions | count, boxes, min_iou | there are count regions, and each box overlaps a region of its own by min_iou |
@@ -124,7 +124,9 @@ def _shots(expectation: Mapping[str, Any], finding: Finding, _: Findings) -> str
 
 
 def _segment_label(expectation: Mapping[str, Any], finding: Finding, _: Findings) -> str | None:
-    segments = [segment for segment in finding.get("segments", ()) if segment["start_ms"] <= expectation["at_ms"] < segment["end_ms"]]
+    segments = [
+        segment for segment in finding.get("segments", ()) if segment["start_ms"] <= expectation["at_ms"] < segment["end_ms"]
+    ]
     names = [label["name"] for segment in segments for label in segment.get("labels", ())]
     return None if set(names) & set(expectation["names_any_of"]) else f"found {names} in {len(segments)} segments"
 
@@ -176,10 +178,11 @@ def _time_iou(first: Sequence[Span], second: Sequence[Span]) -> float:
 
 def _box_iou(first: Sequence[float], second: Sequence[float]) -> float:
     """Shared area ÷ joint area of two boxes (left, top, width, height)."""
-    sides = [
-        max(0.0, min(first[axis] + first[axis + 2], second[axis] + second[axis + 2]) - max(first[axis], second[axis])) for axis in (0, 1)
-    ]
-    shared = sides[0] * sides[1]
+    width, height = (
+        max(0.0, min(first[axis] + first[axis + 2], second[axis] + second[axis + 2]) - max(first[axis], second[axis]))
+        for axis in (0, 1)
+    )
+    shared = width * height
     joint = first[2] * first[3] + second[2] * second[3] - shared
     return shared / joint if joint else 0.0
 

@@ -47,8 +47,8 @@ def conclude(
         status=status,
         entries=entries,
         missing=missing,
-        reason=first and first.reason,
-        detail=first and first.detail,
+        reason=first.reason if first else None,
+        detail=first.detail if first else None,
         attempts=attempts,
         timings_ms=timings_ms or {},
     )

@@ -16,8 +16,10 @@ __all__ = [
     "Image",
     "Loudness",
     "LoudnessReading",
+    "MissingStream",
     "Mono",
     "Picture",
+    "PictureWithin",
     "Piece",
     "Text",
     "VideoFrames",
@@ -62,10 +64,15 @@ class Image:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class VideoFrames:
-    """Consecutive frames. pixels: uint8 (n, height, width, 3), sRGB, upright; times_ms: int64 (n,), rising, from the start of the video."""
+    """Consecutive frames. pixels: uint8 (n, height, width, 3), sRGB, upright.
+
+    times_ms: int64 (n,), from the start of the video, never falling. last_duration_ms: how long the last of them is shown, as the
+    file says; 0 where it does not say.
+    """
 
     pixels: NDArray[np.uint8]
     times_ms: NDArray[np.int64]
+    last_duration_ms: int = 0
 
     def __post_init__(self) -> None:
         _require(self.pixels.dtype == np.uint8, f"VideoFrames.pixels must be uint8, not {self.pixels.dtype}")
@@ -98,12 +105,23 @@ class LoudnessReading:
     duration_ms: int
 
 
+@dataclass(frozen=True, slots=True)
+class MissingStream:
+    """The only piece of a view that the file has nothing for, which is no failure. what: a sentence for a person."""
+
+    what: str
+
+
 # ---- views: what a feature asks for, and the pieces in which it comes ----
 
 
 @dataclass(frozen=True, slots=True)
 class Mono:
-    """AudioClips of one channel (the mean of all) at sample_rate_hz, window_seconds each but for the last, without gap or overlap."""
+    """AudioClips of one channel at sample_rate_hz, window_seconds each but for the last, without gap or overlap.
+
+    Stereo becomes the mean of both channels; 5.1 and the like are weighted as in ITU-R BS.775, scaled to a sum of 1, so that
+    nothing clips.
+    """
 
     sample_rate_hz: int
     window_seconds: float = 30.0
@@ -116,17 +134,41 @@ class Loudness:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """One Image whose short side has at least short_side_px, or the file's own size if that is smaller."""
+    """One Image whose short side has short_side_px, or the file's own size if that is smaller."""
 
     short_side_px: int
+
+    def size_px(self, width_px: int, height_px: int) -> tuple[int, int]:
+        """Width and height in which a picture of this width and height comes."""
+        scale = min(self.short_side_px / min(width_px, height_px), 1.0)
+        return max(round(width_px * scale), 1), max(round(height_px * scale), 1)
+
+
+@dataclass(frozen=True, slots=True)
+class PictureWithin:
+    """One Image whose long side has at most long_side_px; both sides are multiples of multiple_px, rounded to the nearest."""
+
+    long_side_px: int
+    multiple_px: int
+
+    def __post_init__(self) -> None:
+        fits = self.multiple_px > 0 and self.long_side_px > 0 and self.long_side_px % self.multiple_px == 0
+        _require(fits, f"PictureWithin.long_side_px must be a multiple of {self.multiple_px}, not {self.long_side_px}")
+
+    def size_px(self, width_px: int, height_px: int) -> tuple[int, int]:
+        """Width and height in which a picture of this width and height comes."""
+        steps = min(self.long_side_px / max(width_px, height_px), 1.0) / self.multiple_px
+        return max(round(width_px * steps), 1) * self.multiple_px, max(round(height_px * steps), 1) * self.multiple_px
 
 
 @dataclass(frozen=True, slots=True)
 class Frames:
     """VideoFrames of up to piece_frames each, in order.
 
-    every_ms: None for each frame of the file, else the frame that is shown at 0, every_ms, 2 × every_ms, …
-    Size: exactly width_px × height_px (aspect ratio not kept), or, with height_px None, width_px is the length of the short side.
+    every_ms: None for each frame of the file, else the frame that is shown at 0, every_ms, 2 × every_ms, …, with its own time; a
+    frame that stays for several of these is given once.
+    Size: exactly width_px × height_px (aspect ratio not kept), or, with height_px None, width_px is the length of the short side
+    (the long one is at most 20 times that).
     """
 
     width_px: int
@@ -142,5 +184,5 @@ class Characters:
     max_characters: int = 200_000
 
 
-View = Mono | Loudness | Picture | Frames | Characters
-Piece = AudioClip | LoudnessReading | Image | VideoFrames | Text
+View = Mono | Loudness | Picture | PictureWithin | Frames | Characters
+Piece = AudioClip | LoudnessReading | Image | VideoFrames | Text | MissingStream

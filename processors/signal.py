@@ -81,7 +81,7 @@ class ModelRef:
     max_batch_rows: int
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Signal:
     """A named understanding of content. One file under `processors/signals/` makes one and calls it SIGNAL.
 

@@ -17,7 +17,7 @@ _NUMPY_DTYPES: dict[VectorDtype, np.dtype[Any]] = {
 
 
 def pack(array: NDArray[np.float32]) -> Vector:
-    """A float32 array (dim,) as FLOAT32_LE. normalized is true if its length is 1 within 0.001. Raises ValueError on another dtype or shape."""
+    """A float32 array (dim,) as FLOAT32_LE; normalized if its length is 1 within 0.001. Raises ValueError on another dtype."""
     if array.dtype != np.float32 or array.ndim != 1 or not array.size:
         raise ValueError(f"A vector must be float32 of shape (dim,), not {array.dtype} of shape {array.shape}")
     length = float(np.linalg.norm(array))
@@ -30,7 +30,7 @@ def pack(array: NDArray[np.float32]) -> Vector:
 
 
 def unpack(vector: Vector) -> NDArray[np.float32]:
-    """The numbers of a vector: float32 (dim,). Raises ValueError on a dtype that is not known or bytes that are not dim numbers."""
+    """The numbers of a vector: float32 (dim,). Raises ValueError on an unknown dtype, or bytes that are not dim numbers."""
     if vector.dtype not in _NUMPY_DTYPES:
         raise ValueError(f"A vector of dtype {vector.dtype} cannot be read; known are {', '.join(_NUMPY_DTYPES)}")
     numbers: NDArray[Any] = np.frombuffer(vector.data, dtype=_NUMPY_DTYPES[vector.dtype])

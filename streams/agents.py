@@ -5,11 +5,12 @@ subclasses): it loses in-flight events under out-of-order work. A KafkaSource fe
 """
 
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
 import faust
 from faust.app.base import BootStrategy
+from faust.types import StreamT
 from mode import Service
 
 from processors.errors import ContractError, PermanentError, Reason
@@ -26,11 +27,11 @@ log = logging.getLogger(__name__)
 Hook = Callable[[], Awaitable[None]]
 
 
-class WithoutKafkaTransport(BootStrategy):  # type: ignore[misc]  # Faust is untyped
+class WithoutKafkaTransport(BootStrategy):
     enable_kafka = False
 
 
-class App(faust.App):  # type: ignore[misc]
+class App(faust.App):
     BootStrategy = WithoutKafkaTransport
 
 
@@ -68,7 +69,7 @@ def build_app(
             error = PermanentError(Reason.WORKER_CODE_FAILED, detail)
             return publication.unreadable(record, source.cluster, pipeline.signals, error)
 
-    async def understand(records: AsyncIterator[Record]) -> None:
+    async def understand(records: StreamT[Record]) -> None:
         async for record in records:
             outputs = await source.unless_lost(record, partial(outputs_in_any_case, record))
             if outputs is not None:

@@ -6,16 +6,18 @@ from dataclasses import dataclass
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
+from processors.signal import Signal
 from schemas import subjects, wire
 from schemas.records import OutcomeRecord, SignalRecord
 from streams import kafka_config
 from streams.clients.schema_registry import SchemaRegistry
+from streams.kafka_source import Record
 from streams.settings import Settings
+from streams.topics import signal_schema
 
 __all__ = ["Follower", "Followed"]
 
 CALL_SECONDS = 10.0
-LEDGER = "signal-outcomes.v1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +34,14 @@ class Followed:
 class Follower:
     """Follows signal topics and the ledger from where they end now, or from their beginning."""
 
-    def __init__(self, settings: Settings, topics: Sequence[str], from_beginning: bool = False) -> None:
+    def __init__(self, settings: Settings, signals: Sequence[Signal], ledger: bool = False, from_beginning: bool = False) -> None:
         self._ledger_topic = settings.ledger_topic
         self._registry = SchemaRegistry(settings.registry_url)
         self._consumer = Consumer(kafka_config.follower(settings, "signals-follower") | {"log_level": 0})
-        self._consumer.assign(self._starts(topics, from_beginning))
+        self._schemas = {signal.topic: signal_schema(signal) for signal in signals}
+        if ledger:
+            self._schemas[settings.ledger_topic] = subjects.latest("signal-outcomes.v1")
+        self._consumer.assign(self._starts(list(self._schemas), from_beginning))
 
     def _starts(self, topics: Sequence[str], from_beginning: bool) -> list[TopicPartition]:
         known = self._consumer.list_topics(timeout=CALL_SECONDS).topics
@@ -61,14 +66,12 @@ class Follower:
                 yield None
 
     def _followed(self, message: Message) -> Followed:
-        topic = message.topic()
-        key = (message.key() or b"").decode(errors="replace")
-        if message.value() is None:
-            return Followed(topic, message.partition(), message.offset(), key, None)
-        ledger = topic == self._ledger_topic
-        fields = wire.decode(message.value(), self._registry.writer_schema, subjects.latest(LEDGER if ledger else topic))
-        value = wire.outcome_record(fields) if ledger else wire.signal_record(fields)
-        return Followed(topic, message.partition(), message.offset(), key, value)
+        record = Record.of(message)
+        value: SignalRecord | OutcomeRecord | None = None
+        if record.value is not None:
+            fields = wire.decode(record.value, self._registry.writer_schema, self._schemas[record.topic])
+            value = wire.outcome_record(fields) if record.topic == self._ledger_topic else wire.signal_record(fields)
+        return Followed(record.topic, record.partition, record.offset, (record.key or b"").decode(errors="replace"), value)
 
     def close(self) -> None:
         self._consumer.close()

@@ -13,10 +13,10 @@ import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
-import faust
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
+from faust.types import ChannelT
 from mode import Service
 
 from streams.offset_book import OffsetBook
@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 EXIT_KAFKA_THREAD_DIED = 70
 PAUSE_AFTER_SECONDS = 2.0
 Result = TypeVar("Result")
-Headers = list[tuple[str, bytes | None]]
+Headers = list[tuple[str, str | bytes | None]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +57,13 @@ class Record:
     offset: int
     epoch: int
 
+    @classmethod
+    def of(cls, message: Message, epoch: int = 0) -> "Record":
+        topic, partition, offset = message.topic(), message.partition(), message.offset()
+        assert topic is not None and partition is not None and offset is not None  # a message without error has all three
+        headers = cast(Headers, message.headers() or [])
+        return cls(message.key(), message.value(), headers, topic, partition, offset, epoch)
+
     @property
     def tp(self) -> tuple[str, int]:
         return self.topic, self.partition
@@ -70,7 +77,7 @@ class Record:
 class KafkaSource(Service):
     """`finished` takes the outputs of a record; `unless_lost` runs its work and drops it when its partition goes to another."""
 
-    def __init__(self, config: SourceConfig, channel: faust.Channel, **kwargs: Any) -> None:
+    def __init__(self, config: SourceConfig, channel: ChannelT[Any], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.config, self.channel = config, channel
         self.cluster = ""
@@ -192,11 +199,10 @@ class KafkaSource(Service):
                 raise KafkaException(error)  # this consumer is dead from now on, and will not say so again
             log.warning("consumer: %s", error.str())
             return
-        tp = message.topic(), message.partition()
-        if book := self._books.get(tp):
-            headers = message.headers() or []
-            record = Record(message.key(), message.value(), headers, *tp, message.offset(), book.epoch)
-            self._buffers[tp].append(record)
+        topic, partition = message.topic(), message.partition()
+        assert topic is not None and partition is not None
+        if book := self._books.get((topic, partition)):
+            self._buffers[topic, partition].append(Record.of(message, book.epoch))
 
     def _collect(self) -> None:
         while self._arrivals:
@@ -238,7 +244,7 @@ class KafkaSource(Service):
 
         async def put_all() -> None:
             for record in records:
-                await self.channel.put(record)
+                await self.channel.put(record)  # type: ignore[arg-type]  # a channel carries any value
 
         def put() -> None:
             self._puts.add(task := self._event_loop.create_task(put_all()))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from processors.errors import PermanentError
 from processors.signal import Feature, ModelRef, Tensors, Window
 from schemas.records import Asset, MediaKind, TextField
 
@@ -33,12 +34,13 @@ class Fetch(Protocol):
 class Decode(Protocol):
     """Turns media into windows of tensors, in another process; at most a few windows ahead of its reader.
 
-    Windows of one feature come in order; windows of several features interleave. Raises ContentError.
+    Windows of one feature come in order; windows of several features interleave. A PermanentError in place of a window is the last
+    of its feature; the others go on. Raises PermanentError, ContentError as a rule, for what ends all features at once.
     """
 
     def __call__(
         self, media: LocalMedia | TextField, kind: MediaKind, features: frozenset[Feature]
-    ) -> AsyncIterator[tuple[Feature, Window]]: ...
+    ) -> AsyncIterator[tuple[Feature, Window | PermanentError]]: ...
 
 
 class Infer(Protocol):

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from confluent_kafka.admin import AdminClient
 
 from processors.signal import Signal
-from schemas import subjects
 from streams import kafka_config
 from streams.clients.schema_registry import SchemaRegistry
 from streams.settings import Settings
@@ -36,7 +35,7 @@ def apply(settings: Settings, signals: Sequence[Signal], partitions: int, replic
     topics = topics_of(settings, signals, partitions)
     created = create(AdminClient(kafka_config.client(settings) | {"log_level": 0}), topics, replication)
     registry = SchemaRegistry(settings.registry_url)
-    return created, {topic.name: registry.apply(topic.name, subjects.latest(topic.schema)) for topic in topics if topic.schema}
+    return created, {topic.name: registry.apply(topic.name, topic.schema) for topic in topics if topic.schema}
 
 
 def inspect(settings: Settings, signals: Sequence[Signal]) -> list[TopicState]:
@@ -47,7 +46,7 @@ def inspect(settings: Settings, signals: Sequence[Signal]) -> list[TopicState]:
         TopicState(
             topic.name,
             there.get(topic.name),
-            registry.check(topic.name, subjects.latest(topic.schema)) if topic.schema else "raw bytes",
+            registry.check(topic.name, topic.schema) if topic.schema else "raw bytes",
         )
         for topic in topics_of(settings, signals)
     ]

@@ -152,7 +152,7 @@ class Publication:
 
     def _output(self, topic: str, record: Record, id: str, value: SignalRecord | OutcomeRecord, now: datetime) -> Output:
         wired = self.schemas[topic]
-        headers: list[tuple[str, bytes | None]] = [*cloudevents.headers(id, f"/content-signals/{self.group}", topic, now)]
+        headers: list[tuple[str, str | bytes | None]] = [*cloudevents.headers(id, f"/content-signals/{self.group}", topic, now)]
         headers += [(name, content) for name, content in record.headers if name == "traceparent"]
         return Output(topic, record.key, wire.encode(value, wired.schema, wired.id), headers)
 

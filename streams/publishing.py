@@ -38,7 +38,9 @@ class EventWriter:
             else:
                 written(message.partition(), message.offset())  # type: ignore[attr-defined]
 
-        headers = cloudevents.headers(event.event_id, f"/upload/{event.tenant}", self._topic, event.published_at)
+        headers: list[tuple[str, str | bytes | None]] = [
+            *cloudevents.headers(event.event_id, f"/upload/{event.tenant}", self._topic, event.published_at)
+        ]
         value = wire.encode(event, self._schema, self._schema_id)
         while True:
             try:

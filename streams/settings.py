@@ -5,12 +5,12 @@
 
 import tempfile
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-__all__ = ["Settings"]
+__all__ = ["Settings", "reference"]
 
 
 class Settings(BaseSettings):
@@ -46,7 +46,9 @@ class Settings(BaseSettings):
     decoders: int = Field(2, ge=1, description="Decode processes.")
     decode_timeout_seconds: float = Field(600.0, gt=0, description="Wall time to decode one asset; the process is killed after it.")
     decode_memory_bytes: int = Field(4 * 1024**3, ge=256 * 1024**2, description="Address space of one decode process.")
-    spool_dir: Path = Field(Path(tempfile.gettempdir()), description="Folder for fetched media while they are in work.")
+    spool_dir: Path = Field(
+        default_factory=lambda: Path(tempfile.gettempdir()), description="Folder for fetched media while they are in work; default: the system's."
+    )
     max_asset_bytes: int = Field(4 * 1024**3, ge=1, description="Largest asset that is fetched.")
     fetch_timeout_seconds: float = Field(300.0, gt=0, description="Whole fetch of one asset.")
     fetch_idle_seconds: float = Field(30.0, gt=0, description="Longest silence of a store while fetching.")
@@ -59,3 +61,19 @@ class Settings(BaseSettings):
     s3_access_key_id: str = Field("", description="S3 access key; empty for the environment's own credentials.")
     s3_secret_access_key: SecretStr = Field(SecretStr(""), description="S3 secret key.")
     worker_name: str = Field("", description="Name of this worker on the ledger; empty for host name and process id.")
+
+
+def reference() -> str:
+    """The reference page, in Markdown: `python -m streams.settings > docs/settings.md`."""
+    rows = []
+    for name, field in Settings.model_fields.items():
+        annotation = field.annotation
+        kind = annotation.__name__ if isinstance(annotation, type) else " or ".join(f"`{value}`" for value in get_args(annotation))
+        default = field.default.get_secret_value() if isinstance(field.default, SecretStr) else "" if field.default_factory else field.default
+        rows.append(f"| `SIGNALS_{name.upper()}` | {kind} | {f'`{default}`' if str(default) else ''} | {field.description} |")
+    head = ["# Settings", "", "Environment variables that a worker and every verb of the command line read. Rendered from `streams/settings.py`.", ""]
+    return "\n".join([*head, "| name | type | default | what it does |", "|---|---|---|---|", *rows]) + "\n"
+
+
+if __name__ == "__main__":
+    print(reference(), end="")

@@ -2,14 +2,19 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
+from fastavro import parse_schema
 
 from processors.signal import Signal
+from schemas import compose, subjects
 from streams.settings import Settings
 
-__all__ = ["Topic", "create", "existing", "topics_of"]
+__all__ = ["Topic", "create", "existing", "signal_schema", "topics_of"]
 
 CALL_SECONDS = 10.0
 DAY_MS = 24 * 3600 * 1000
@@ -17,12 +22,18 @@ DAY_MS = 24 * 3600 * 1000
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """A topic as it should be. schema: the subject folder under `schemas/subjects/`, None for raw bytes."""
+    """A topic as it should be. schema: of its values; None for raw bytes."""
 
     name: str
     partitions: int
-    schema: str | None = None
+    schema: Any = None
     config: dict[str, str] = field(default_factory=dict)
+
+
+@cache
+def signal_schema(signal: Signal) -> Any:
+    """The parsed schema of a signal's records, composed from the shapes it fills."""
+    return parse_schema(compose.signal_schema(signal.name, signal.version, signal.shapes))
 
 
 def topics_of(settings: Settings, signals: Sequence[Signal], partitions: int = 8) -> list[Topic]:
@@ -32,10 +43,10 @@ def topics_of(settings: Settings, signals: Sequence[Signal], partitions: int = 8
     """
     compacted = {"cleanup.policy": "compact", "compression.type": "producer"}
     return [
-        Topic(settings.input_topic, partitions, "content-published.v1", {"cleanup.policy": "compact"}),
-        Topic(settings.ledger_topic, partitions, "signal-outcomes.v1", {"retention.ms": str(90 * DAY_MS)}),
+        Topic(settings.input_topic, partitions, subjects.latest("content-published.v1"), {"cleanup.policy": "compact"}),
+        Topic(settings.ledger_topic, partitions, subjects.latest("signal-outcomes.v1"), {"retention.ms": str(90 * DAY_MS)}),
         Topic(f"dlq.{settings.group}", partitions, None, {"retention.ms": str(30 * DAY_MS)}),
-        *(Topic(signal.topic, partitions, signal.topic, compacted) for signal in signals),
+        *(Topic(signal.topic, partitions, signal_schema(signal), compacted) for signal in signals),
     ]
 
 

@@ -14,7 +14,6 @@ from processors.decode.limits import Limits
 from processors.errors import SignalsError
 from processors.plan import in_order
 from processors.signal import Signal
-from schemas import subjects
 from streams import kafka_config
 from streams.agents import build_app
 from streams.clients.content_store import ContentStore
@@ -122,8 +121,7 @@ def registered_schemas(settings: Settings, signals: Sequence[Signal]) -> dict[st
     try:
         for topic in topics_of(settings, signals):
             if topic.schema:
-                schema = subjects.latest(topic.schema)
-                wired[topic.name] = WireSchema(schema, registry.schema_id(topic.name, schema))
+                wired[topic.name] = WireSchema(topic.schema, registry.schema_id(topic.name, topic.schema))
     except SignalsError as error:
         raise CannotStart(error.detail) from None
     return wired

@@ -1,6 +1,6 @@
 """Pictures and films for the samples, from the freely licensed photographs that scikit-image carries.
 
-Pictures are uint8 (height, width, 3), sRGB. Boxes are (left, top, width, height) in pixels here, in fractions once a Take is made.
+Pictures are uint8 (height, width, 3), sRGB. Boxes are (left, top, width, height), of a Photograph in px, of a Take in fractions.
 """
 
 from collections.abc import Sequence
@@ -23,6 +23,10 @@ Box = tuple[float, float, float, float]
 
 FRAMES_PER_SECOND = 25
 _FILM_WIDTH_PX, _FILM_HEIGHT_PX = 320, 180
+_ENCODER_OPTIONS = {
+    "libx264": {"crf": "30", "preset": "slow"},
+    "libvpx-vp9": {"crf": "38", "b": "0", "deadline": "good", "cpu-used": "2"},
+}
 _EXIF_ORIENTATION = 0x0112
 _TURN_RIGHT_TO_SHOW = 6
 
@@ -115,9 +119,10 @@ def boundaries_ms(scenes: Sequence[Scene]) -> list[int]:
 
 def encode_film(path: Path, codec: str, scenes: Sequence[Scene], rng: np.random.Generator, speech: Speech | None = None) -> None:
     """Writes scenes with hard cuts between them, 320×180, 25 frames a second; with speech as AAC if there is any."""
-    options = {"crf": "30", "preset": "slow"} if codec == "libx264" else {"crf": "38", "b": "0", "deadline": "good", "cpu-used": "2"}
     with av.open(str(path), "w", options={"fflags": "+bitexact"}) as container:
-        video = container.add_stream(codec, rate=FRAMES_PER_SECOND, options=options)
+        video = container.add_stream(codec, rate=FRAMES_PER_SECOND, options=_ENCODER_OPTIONS[codec])
+        if not isinstance(video, av.VideoStream):
+            raise ValueError(f"{codec} is not a video codec")
         video.width, video.height, video.pix_fmt = _FILM_WIDTH_PX, _FILM_HEIGHT_PX, "yuv420p"
         video.codec_context.thread_count = 1
         video.codec_context.flags |= av.codec.context.Flags.bitexact
@@ -135,7 +140,7 @@ def encode_film(path: Path, codec: str, scenes: Sequence[Scene], rng: np.random.
 
 
 def _shot(scene: Scene, rng: np.random.Generator) -> list[Pixels]:
-    """The frames of a scene: a 16:9 window around the photograph's centre that drifts by a tenth of its size and zooms by a tenth."""
+    """The frames of a scene: a 16:9 window around the photograph's centre, drifting and zooming by up to a tenth."""
     pixels = _pixels(scene.photograph)
     height, width = pixels.shape[:2]
     picture = Image.fromarray(pixels)

@@ -48,7 +48,7 @@ def spoken(sentence: str, voice: str, words_per_minute: int, pitch: int) -> Samp
                 raise ValueError(f"espeak-ng speaks at {file.getframerate()} Hz; these samples need {SPEECH_RATE_HZ} Hz")
             samples = np.frombuffer(file.readframes(file.getnframes()), np.int16) / 32768
     trimmed = _without_silent_edges(samples)
-    return trimmed * (0.5 / np.abs(trimmed).max())
+    return np.multiply(trimmed, 0.5 / np.abs(trimmed).max(), dtype=np.float64)
 
 
 def _without_silent_edges(samples: Samples) -> Samples:
@@ -61,7 +61,7 @@ def _without_silent_edges(samples: Samples) -> Samples:
 
 
 def track(sentences: Sequence[Samples], pauses_ms: Sequence[int], rng: np.random.Generator) -> Speech:
-    """Sentences with one more pause than there are of them, before, between and after; a faint room noise (-75 dBFS) throughout."""
+    """Sentences with one more pause than there are of them, around and between; room noise of -75 dBFS throughout."""
     parts: list[Samples] = []
     segments: list[tuple[int, int]] = []
     at = 0
@@ -93,7 +93,7 @@ def plucked_strings(
             string = string[: out.shape[1] - start]
             out[:, start : start + string.size] += np.outer([np.sqrt(1 - pan), np.sqrt(pan)], string)
     out *= np.minimum(1.0, np.arange(out.shape[1])[::-1] / (0.5 * rate_hz))
-    return out * (0.5 / np.abs(out).max())
+    return np.multiply(out, 0.5 / np.abs(out).max(), dtype=np.float64)
 
 
 def _string(frequency_hz: float, rate_hz: int, rng: np.random.Generator) -> Samples:

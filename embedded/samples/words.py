@@ -69,28 +69,46 @@ ARTICLES: tuple[Article, ...] = (
 
 NOTES: dict[str, tuple[str, ...]] = {
     "de": (
-        "Heute sind wir mit dem Zug in die Berge gefahren. Oben lag noch Schnee, aber in der Hütte gab es heiße Suppe "
-        "und frisches Brot, und am Nachmittag kam sogar die Sonne heraus.",
-        "Der Wochenmarkt zieht für zwei Monate auf den Platz vor dem Rathaus um. Die Händler freuen sich über mehr Platz, "
-        "doch manche Kundin vermisst schon jetzt den Schatten der alten Linden.",
-        "Meine Großmutter hat mir gezeigt, wie man einen Korb aus Weidenzweigen flicht. Zuerst müssen die Zweige eine Nacht "
-        "lang im Wasser liegen, damit sie nicht brechen.",
+        (
+            "Heute sind wir mit dem Zug in die Berge gefahren. Oben lag noch Schnee, aber in der Hütte gab es heiße Suppe "
+            "und frisches Brot, und am Nachmittag kam sogar die Sonne heraus."
+        ),
+        (
+            "Der Wochenmarkt zieht für zwei Monate auf den Platz vor dem Rathaus um. Die Händler freuen sich über mehr Platz, "
+            "doch manche Kundin vermisst schon jetzt den Schatten der alten Linden."
+        ),
+        (
+            "Meine Großmutter hat mir gezeigt, wie man einen Korb aus Weidenzweigen flicht. Zuerst müssen die Zweige eine Nacht "
+            "lang im Wasser liegen, damit sie nicht brechen."
+        ),
     ),
     "fr": (
-        "Ce matin, nous avons pris le petit train qui longe la côte. La mer était calme, les mouettes suivaient les "
-        "bateaux, et nous avons déjeuné sur la plage avec du pain et du fromage.",
-        "La bibliothèque du quartier reste ouverte le dimanche pendant tout l'hiver. Les enfants peuvent y écouter des "
-        "contes pendant que leurs parents lisent le journal au chaud.",
-        "Mon voisin répare de vieux vélos dans sa cour. Quand ils roulent de nouveau, il les donne aux étudiants qui "
-        "arrivent en ville sans moyen de transport.",
+        (
+            "Ce matin, nous avons pris le petit train qui longe la côte. La mer était calme, les mouettes suivaient les "
+            "bateaux, et nous avons déjeuné sur la plage avec du pain et du fromage."
+        ),
+        (
+            "La bibliothèque du quartier reste ouverte le dimanche pendant tout l'hiver. Les enfants peuvent y écouter des "
+            "contes pendant que leurs parents lisent le journal au chaud."
+        ),
+        (
+            "Mon voisin répare de vieux vélos dans sa cour. Quand ils roulent de nouveau, il les donne aux étudiants qui "
+            "arrivent en ville sans moyen de transport."
+        ),
     ),
     "es": (
-        "Ayer llegamos al pueblo cuando ya se ponía el sol. La dueña de la posada nos esperaba con una sopa caliente y nos "
-        "contó cómo se celebra aquí la fiesta de la cosecha.",
-        "El ayuntamiento ha plantado cien árboles junto al río. Los vecinos los riegan por turnos durante el verano, porque "
-        "las raíces todavía son cortas y la tierra se seca enseguida.",
-        "Mi hermana aprende a tocar el acordeón desde hace un año. Todas las tardes ensaya la misma melodía, y hasta el "
-        "perro de la casa parece conocerla de memoria.",
+        (
+            "Ayer llegamos al pueblo cuando ya se ponía el sol. La dueña de la posada nos esperaba con una sopa caliente y nos "
+            "contó cómo se celebra aquí la fiesta de la cosecha."
+        ),
+        (
+            "El ayuntamiento ha plantado cien árboles junto al río. Los vecinos los riegan por turnos durante el verano, porque "
+            "las raíces todavía son cortas y la tierra se seca enseguida."
+        ),
+        (
+            "Mi hermana aprende a tocar el acordeón desde hace un año. Todas las tardes ensaya la misma melodía, y hasta el "
+            "perro de la casa parece conocerla de memoria."
+        ),
     ),
     "ja": (
         "今日は朝早く起きて、湖のまわりを自転車で走りました。風は冷たかったですが、山がとてもきれいに見えました。",

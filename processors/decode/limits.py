@@ -9,9 +9,9 @@ __all__ = ["Limits"]
 class Limits:
     """Every limit is the largest (or smallest) value that still passes; beyond it: ContentError, LIMIT_EXCEEDED.
 
-    Pictures: max_pixels, max_jpeg_scans. Texts: max_text_bytes. Video: max_frame_pixels (the default holds 8K UHD, 7680 × 4320) and max_frames
-    (the default is six hours at 60 frames a second). Sound: channels, sample rates. max_duration_seconds holds for sound and video. Samples and
-    frames are counted as they are made.
+    Pictures: max_pixels, max_jpeg_scans. Texts: max_text_bytes. Video: max_frame_pixels (the default holds 8K UHD, 7680 × 4320)
+    and max_frames (the default is six hours at 60 frames a second). Sound: channels, sample rates. max_duration_seconds holds
+    for sound and video. Samples and frames are counted as they are made.
     """
 
     max_pixels: int = 100_000_000

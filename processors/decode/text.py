@@ -64,7 +64,7 @@ def _decoded(data: bytes) -> str:
 def _cut(value: str, language: str | None, views: frozenset[View]) -> Iterator[tuple[View, Piece]]:
     for view in views:
         if not isinstance(view, Characters):
-            raise TypeError(f"A text gives Characters views only, not {view}; ask the feature's view for this kind of asset")
+            raise TypeError(f"A text gives Characters only, not {view}; plan features by the kind of the asset")
         yield view, Text(_normalised(value[: view.max_characters])[: view.max_characters], language)
 
 

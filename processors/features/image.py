@@ -7,10 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from processors.decode.scaling import resized
-from processors.media import Image, Picture, Piece, View
+from processors.media import Image, Picture, PictureWithin, Piece, View
 from processors.signal import FeatureStream, Window
 
-__all__ = ["FacePixels", "TagsPixels", "face_pixels", "tags_pixels"]
+__all__ = ["FacePixels", "TagsPixels", "tags_pixels"]
 
 _SHORT_SIDE_PX = 256
 _CROP_PX = 224
@@ -37,16 +37,6 @@ def _middle(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return pixels[top : height - top, left : width - left]
 
 
-def face_pixels(pixels: NDArray[np.uint8], longest_side_px: int) -> NDArray[np.uint8]:
-    """The whole picture, its sides rounded to multiples of 32, the longer at most longest_side_px; not enlarged but for that.
-
-    pixels: uint8 (height, width, 3) → uint8 (h, w, 3). longest_side_px: a multiple of 32.
-    """
-    scale = min(longest_side_px / max(pixels.shape[:2]), 1.0)
-    height, width = (max(round(side * scale / _STRIDE_PX), 1) * _STRIDE_PX for side in pixels.shape[:2])
-    return resized(pixels, width, height)
-
-
 @dataclass(frozen=True, slots=True)
 class TagsPixels:
     """One window `image`: uint8 (1, 224, 224, 3), see tags_pixels."""
@@ -61,20 +51,16 @@ class TagsPixels:
 
 @dataclass(frozen=True, slots=True)
 class FacePixels:
-    """One window `image`: uint8 (1, h, w, 3), see face_pixels."""
+    """One window `image`: uint8 (1, h, w, 3), the whole picture; h and w multiples of 32, the longer at most longest_side_px."""
 
     longest_side_px: int = 640
 
-    def __post_init__(self) -> None:
-        if self.longest_side_px <= 0 or self.longest_side_px % _STRIDE_PX:
-            raise ValueError(f"FacePixels.longest_side_px must be a multiple of {_STRIDE_PX}, not {self.longest_side_px}")
-
     @property
-    def view(self) -> View:
-        return Picture(short_side_px=self.longest_side_px)
+    def view(self) -> PictureWithin:
+        return PictureWithin(long_side_px=self.longest_side_px, multiple_px=_STRIDE_PX)
 
     def start(self) -> FeatureStream:
-        return _FaceStream(self.longest_side_px)
+        return _FaceStream(self.view)
 
 
 class _TagsStream:
@@ -86,11 +72,12 @@ class _TagsStream:
 
 
 class _FaceStream:
-    def __init__(self, longest_side_px: int) -> None:
-        self._longest_side_px = longest_side_px
+    def __init__(self, view: PictureWithin) -> None:
+        self._view = view
 
     def push(self, piece: Piece) -> Iterable[Window]:
-        yield _one_row(face_pixels(_image(piece).pixels, self._longest_side_px))
+        pixels = _image(piece).pixels
+        yield _one_row(resized(pixels, *self._view.size_px(pixels.shape[1], pixels.shape[0])))
 
     def finish(self) -> Iterable[Window]:
         return ()

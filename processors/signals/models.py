@@ -2,7 +2,7 @@
 
 from processors.signal import ModelRef, TensorSpec
 
-__all__ = ["FACES", "IMAGE_TAGS", "TEXT_EMBEDDING"]
+__all__ = ["FACES", "IMAGE_TAGS", "SPEECH_SEGMENTS", "TEXT_EMBEDDING", "VIDEO_SHOTS"]
 
 IMAGE_TAGS = ModelRef(
     name="image_tags",
@@ -31,4 +31,20 @@ TEXT_EMBEDDING = ModelRef(
     inputs=(TensorSpec("input_ids", "int64", (None,)), TensorSpec("attention_mask", "int64", (None,))),
     outputs=(TensorSpec("sentence_embedding", "float32", (384,)),),
     max_batch_rows=32,
+)
+
+SPEECH_SEGMENTS = ModelRef(
+    name="speech_segments",
+    version="1",
+    inputs=(TensorSpec("frames", "float32", (None, 576)),),
+    outputs=(TensorSpec("speech", "float32", (None,)),),
+    max_batch_rows=16,
+)
+
+VIDEO_SHOTS = ModelRef(
+    name="video_shots",
+    version="1",
+    inputs=(TensorSpec("frames", "uint8", (100, 27, 48, 3)),),
+    outputs=(TensorSpec("cut", "float32", (100,)), TensorSpec("transition", "float32", (100,))),
+    max_batch_rows=2,
 )

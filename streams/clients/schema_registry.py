@@ -42,8 +42,8 @@ _BY_STATUS: Final[Mapping[int, tuple[type[SignalsError], Reason, str]]] = {
     HTTPStatus.BAD_REQUEST: (ContractError, Reason.CONTRACT_BROKEN, "Correct the schema."),
     HTTPStatus.UNAUTHORIZED: (InfrastructureError, Reason.REGISTRY_UNAVAILABLE, "Check the credentials in SIGNALS_REGISTRY_URL."),
     HTTPStatus.FORBIDDEN: (InfrastructureError, Reason.REGISTRY_UNAVAILABLE, "Check the credentials in SIGNALS_REGISTRY_URL."),
-    HTTPStatus.NOT_FOUND: (InfrastructureError, Reason.REGISTRY_UNAVAILABLE, "Check SIGNALS_REGISTRY_URL, its path included."),
-    HTTPStatus.METHOD_NOT_ALLOWED: (InfrastructureError, Reason.REGISTRY_UNAVAILABLE, "Check SIGNALS_REGISTRY_URL, its path included."),
+    HTTPStatus.NOT_FOUND: (InfrastructureError, Reason.REGISTRY_UNAVAILABLE, "Check SIGNALS_REGISTRY_URL and its path."),
+    HTTPStatus.METHOD_NOT_ALLOWED: (InfrastructureError, Reason.REGISTRY_UNAVAILABLE, "Check SIGNALS_REGISTRY_URL and its path."),
     HTTPStatus.CONFLICT: (ContractError, Reason.CONTRACT_BROKEN, "Change the schema by the rules, or start a new major version."),
     HTTPStatus.UNPROCESSABLE_ENTITY: (ContractError, Reason.CONTRACT_BROKEN, "Correct the schema."),
 }
@@ -85,11 +85,11 @@ class SchemaRegistry:
         """
         if (found := self._looked_up(topic, schema)) is not None:
             return found
-        detail = f"The registry at {self._url} lacks the schema of {topic} (subject {_subject(topic)}). Run `signals topics apply`."
+        detail = f"The registry at {self._url} lacks the committed schema of {topic}. Run `signals topics apply`."
         raise InfrastructureError(Reason.REGISTRY_UNAVAILABLE, detail)
 
     def writer_schema(self, schema_id: int) -> dict[str, Any]:
-        """The schema with this id, parsed from JSON; asked for once. Raises ContractError (UNREADABLE_EVENT) for an unknown id."""
+        """The schema with this id, parsed from JSON; asked for once. Raises ContractError (UNREADABLE_EVENT) if unknown."""
         if schema_id in self._writer_schemas:
             return self._writer_schemas[schema_id]
         with self._errors(f"read the schema with id {schema_id}"):
@@ -116,18 +116,18 @@ class SchemaRegistry:
     def apply(self, topic: str, schema: AvroSchema) -> int:
         """Makes the topic's subject FULL_TRANSITIVE, registers the schema, gives its id; the same again changes nothing.
 
-        The level is set first and read back: Apicurio checks nothing until it is set, and its default is NONE.
-        Raises ContractError if the registry refuses the schema, InfrastructureError.
+        The level is set first and read back: Apicurio checks nothing until it is set (its default is NONE), and takes none for a
+        subject without a version. Raises ContractError if the registry refuses the schema, InfrastructureError.
         """
-        subject = _subject(topic)
-        with self._errors(f"set the compatibility of {topic}"):
-            self._client.set_compatibility(subject, COMPATIBILITY)
-            level = self._client.get_compatibility(subject)
+        if not self._level_set(topic):
+            self._registered(topic, schema)
+            self._level_set(topic)
+        with self._errors(f"read the compatibility level of {topic}"):
+            level = self._compatibility(topic)
         if level != COMPATIBILITY:
-            detail = f"The registry at {self._url} keeps {subject} at {level} although {COMPATIBILITY} was set. Set it there by hand."
+            detail = f"The registry at {self._url} keeps {topic} at {level} after {COMPATIBILITY} was set. Set it there."
             raise InfrastructureError(Reason.REGISTRY_UNAVAILABLE, detail)
-        with self._errors(f"register the schema of {topic}"):
-            return int(self._client.register_schema(subject, _avro(schema)))
+        return self._registered(topic, schema)
 
     def check(self, topic: str, schema: AvroSchema) -> SubjectState:
         """How the topic's subject stands, changing nothing."""
@@ -136,6 +136,21 @@ class SchemaRegistry:
                 return SubjectState.OTHER_VERSIONS_ONLY if self._has_versions(topic) else SubjectState.MISSING
             right = self._compatibility(topic) == COMPATIBILITY
             return SubjectState.REGISTERED if right else SubjectState.WRONG_COMPATIBILITY
+
+    def _registered(self, topic: str, schema: AvroSchema) -> int:
+        with self._errors(f"register the schema of {topic}"):
+            return int(self._client.register_schema(_subject(topic), _avro(schema)))
+
+    def _level_set(self, topic: str) -> bool:
+        """False where the subject must have a version first."""
+        with self._errors(f"set the compatibility level of {topic}"):
+            try:
+                self._client.set_compatibility(_subject(topic), COMPATIBILITY)
+            except SchemaRegistryError as error:
+                if not _absent(error):
+                    raise
+                return False
+        return True
 
     def _looked_up(self, topic: str, schema: AvroSchema) -> int | None:
         with self._errors(f"look up the schema of {topic}"):

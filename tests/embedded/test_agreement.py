@@ -46,7 +46,10 @@ SKIPPED_SOMEHOW = expect("status", status="SKIPPED")
     [
         (SPEECH, {"segments": spans((1100, 2900), (4900, 7100))}),
         (SPEECH, {"segments": spans((4900, 7100), (1000, 1900), (2000, 3000))}),
-        (MEASURE, {"measures": [{"name": "range", "value": 3, "unit": "LU"}, {"name": "integrated", "value": -23.05, "unit": "LUFS"}]}),
+        (
+            MEASURE,
+            {"measures": [{"name": "range", "value": 3, "unit": "LU"}, {"name": "integrated", "value": -23.05, "unit": "LUFS"}]},
+        ),
         (TOP, {"labels": labels("table", "cup", "plate")}),
         (FACE, {"regions": [region(0.31, 0.12, 0.2, 0.2)]}),
         (NO_FACE, {"regions": []}),

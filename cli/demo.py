@@ -1,0 +1,253 @@
+"""`signals demo`: the whole path on one machine, with sample content whose right answers are known."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console, Group
+from rich.live import Live
+from rich.spinner import Spinner
+from rich.text import Text
+
+from cli.preparation import Preparation, embedded_stack
+from cli.publish import event_of_line
+from cli.render import STATUS_MARKS, findings_line, outcome_line
+from cli.tail import plain
+from embedded import agreement, sample_media
+from processors.catalogue import SIGNALS
+from schemas.records import ContentPublished, Outcome, OutcomeRecord, SignalRecord, Status
+from streams.settings import Settings
+
+__all__ = ["demo_command"]
+
+WIDTH = 100
+STATUS_STYLES = {Status.OK: "green", Status.DEGRADED: "yellow", Status.SKIPPED: "dim", Status.FAILED: "bold red"}
+LONGEST_SECONDS = 600
+
+
+@dataclass
+class Progress:
+    """What has come of each published content."""
+
+    events: dict[str, ContentPublished]
+    signals: dict[tuple[str, str], SignalRecord] = field(default_factory=dict)
+    ledger: dict[str, OutcomeRecord] = field(default_factory=dict)
+
+    @property
+    def complete(self) -> bool:
+        return self.ledger.keys() >= self.events.keys()
+
+    def outcomes(self) -> Iterator[tuple[str, Outcome]]:
+        for content_id, record in self.ledger.items():
+            for outcome in record.outcomes:
+                yield content_id, outcome
+
+    def findings(self) -> dict[tuple[str, str, str], dict[str, Any]]:
+        """By (content, asset, signal), as plain values: what the expected answers are compared with."""
+        found: dict[tuple[str, str, str], dict[str, Any]] = {}
+        for content_id, outcome in self.outcomes():
+            event = self.events[content_id]
+            for asset_id in [asset.asset_id for asset in event.assets] + [text.name for text in event.texts]:
+                found[content_id, asset_id, outcome.signal] = {"status": outcome.status.value, "reason": outcome.reason}
+        for (content_id, name), record in self.signals.items():
+            for entry in record.entries:
+                found[content_id, entry.asset_id, name] |= plain(entry.findings)
+        return found
+
+
+@click.command("demo")
+@click.option("--once", is_flag=True, help="End when every outcome is in: 0 if all are as expected, else 1.")
+@click.option("--json", "as_json", is_flag=True, help="JSON lines: each signal, each outcome, a summary.")
+@click.option("--export-svg", type=click.Path(dir_okay=False, path_type=Path), help="Save what was shown as a picture.")
+def demo_command(once: bool, as_json: bool, export_svg: Path | None) -> None:
+    """Start Kafka, registry, Triton and a worker here, publish sample content of all four kinds, show the signals as they come.
+
+    \b
+    Example:
+      signals demo --once
+    """
+    console = Console(width=WIDTH, record=export_svg is not None, highlight=False, stderr=as_json)
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="signals-demo-") as folder, embedded_stack(Path(folder), console) as settings:
+        samples = sample_media.load()
+        events = {event.content_id: event for event in map(event_of_sample, samples)}
+        progress = Progress(events)
+        log = Path(folder) / "worker.log"
+        with worker_process(settings, log) as worker:
+            started = time.monotonic()
+            publish_and_follow(settings, progress, worker, log, console, as_json)
+            took = time.monotonic() - started
+        disagreements = agreement.disagreements(sample_media.expectations(), progress.findings())
+        summarise(progress, disagreements, took, time.monotonic() - began, console, as_json)
+        if export_svg:
+            console.save_svg(str(export_svg), title="make demo")
+        if not once and not as_json:
+            console.print("The servers stay up until you press Ctrl-C.")
+            wait_for_interrupt()
+    if disagreements or not progress.complete or any(outcome.status is Status.FAILED for _, outcome in progress.outcomes()):
+        sys.exit(1)
+
+
+def event_of_sample(sample: sample_media.SampleContent) -> ContentPublished:
+    assets = [
+        {
+            "asset_id": asset.asset_id,
+            "kind": asset.kind,
+            "uri": asset.path.as_uri(),
+            "media_type": asset.media_type,
+            "sha256": asset.sha256,
+            "size_bytes": asset.size_bytes,
+            "duration_ms": asset.duration_ms,
+        }
+        for asset in sample.assets
+    ]
+    texts = [{"name": text.name, "value": text.value, "language": text.language} for text in sample.texts]
+    fields = {
+        "content_id": sample.content_id,
+        "tenant": sample.tenant,
+        "assets": assets,
+        "texts": texts,
+        "metadata": {"title": sample.title},
+    }
+    return event_of_line(json.dumps(fields), sample.content_id)
+
+
+@contextmanager
+def worker_process(settings: Settings, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A worker beside us, with the settings as its environment; asked to stop at the end, and gone afterwards."""
+    environment = os.environ | environment_of(settings)
+    command = [sys.executable, "-m", "cli.main", "worker", "--loglevel", "warning"]
+    with log.open("wb") as file, subprocess.Popen(command, env=environment, stdout=file, stderr=file) as process:
+        try:
+            yield process
+        finally:
+            process.terminate()
+            try:
+                process.wait(timeout=20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+
+def environment_of(settings: Settings) -> dict[str, str]:
+    """The settings that differ from their defaults, as environment variables."""
+    changed = {name: value for name, value in settings if value != type(settings).model_fields[name].default}
+    return {f"SIGNALS_{name.upper()}": str(value) for name, value in changed.items()}
+
+
+def publish_and_follow(
+    settings: Settings, progress: Progress, worker: subprocess.Popen[bytes], log: Path, console: Console, as_json: bool
+) -> None:
+    """Publishes the samples and shows each content when its last outcome is in."""
+    from streams.following import Follower
+    from streams.publishing import EventWriter
+
+    follower = Follower(settings, SIGNALS, ledger=True, from_beginning=True)
+    writer = EventWriter(settings)
+    for event in progress.events.values():
+        writer.write(event)
+    writer.flush()
+    deadline = time.monotonic() + LONGEST_SECONDS
+    try:
+        with Live(console=console, transient=True, refresh_per_second=8) as live:
+            for followed in follower.records():
+                live.update(waiting_line(progress))
+                if followed is not None:
+                    take(progress, followed.value, live.console, as_json)
+                if progress.complete:
+                    return
+                if worker.poll() is not None or time.monotonic() > deadline:
+                    raise click.ClickException(worker_trouble(worker, log, progress))
+    finally:
+        follower.close()
+
+
+def worker_trouble(worker: subprocess.Popen[bytes], log: Path, progress: Progress) -> str:
+    missing = ", ".join(sorted(progress.events.keys() - progress.ledger.keys()))
+    if worker.returncode is None:
+        return f"No outcome came within {LONGEST_SECONDS} s for {missing}."
+    log_tail = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
+    return f"The worker ended with code {worker.returncode} before {missing} had an outcome; this is the end of its log:\n{log_tail}"
+
+
+def take(progress: Progress, record: SignalRecord | OutcomeRecord | None, console: Console, as_json: bool) -> None:
+    if record is not None and as_json:
+        click.echo(json.dumps({"type": "signal" if isinstance(record, SignalRecord) else "outcomes"} | plain(record)))
+    if isinstance(record, SignalRecord):
+        progress.signals[record.content_id, record.signal] = record
+    elif isinstance(record, OutcomeRecord):
+        progress.ledger[record.content_id] = record
+    else:
+        return
+    content_id = record.content_id
+    ledger = progress.ledger.get(content_id)
+    if ledger and all((content_id, o.signal) in progress.signals for o in ledger.outcomes if o.status in (Status.OK, Status.DEGRADED)):
+        console.print(content_block(progress, content_id))
+
+
+def content_block(progress: Progress, content_id: str) -> Group:
+    """A content with all its signals, a line each; those that did not apply in one line at the end."""
+    event = progress.events[content_id]
+    kinds = [asset.kind.value.lower() for asset in event.assets] + ["text"] * bool(event.texts)
+    lines = [Text(""), Text(f"{event.metadata.title or content_id}", style="bold") + Text(f"  {' + '.join(kinds)}", style="cyan")]
+    skipped = []
+    for outcome in progress.ledger[content_id].outcomes:
+        if outcome.status is Status.SKIPPED and outcome.reason == "no_applicable_asset":
+            skipped.append(outcome.signal)
+            continue
+        mark = Text(f"  {STATUS_MARKS.get(outcome.status, '?')} ", style=STATUS_STYLES.get(outcome.status, ""))
+        record = progress.signals.get((content_id, outcome.signal))
+        texts = [findings_line(entry.findings) for entry in record.entries] if record else [outcome_line(outcome)]
+        for text in texts:
+            line = mark + Text(f"{outcome.signal:<16}", style="bold") + Text(text, style="dim" if record is None else "")
+            line.truncate(WIDTH, overflow="ellipsis")
+            lines.append(line)
+    return Group(*lines)
+
+
+def waiting_line(progress: Progress) -> Spinner:
+    text = f"{len(progress.ledger)} of {len(progress.events)} contents understood, {len(progress.signals)} signals"
+    return Spinner("dots", text=text)
+
+
+def summarise(
+    progress: Progress, disagreements: list[str], took: float, overall: float, console: Console, as_json: bool
+) -> None:
+    """What came of it: contents, signals, outcomes by status, seconds; and each answer that is not as expected."""
+    by_status = Counter(outcome.status.value for _, outcome in progress.outcomes())
+    expected = len(sample_media.expectations())
+    summary = {
+        "contents": len(progress.events),
+        "signals": len(progress.signals),
+        "outcomes": dict(sorted(by_status.items())),
+        "expected_answers": expected,
+        "disagreements": disagreements,
+        "seconds": round(took, 1),
+        "seconds_with_start": round(overall, 1),
+    }
+    if as_json:
+        click.echo(json.dumps({"type": "summary"} | summary))
+    statuses = ", ".join(f"{count} {status}" for status, count in sorted(by_status.items()))
+    console.print()
+    console.print(f"[bold]{len(progress.events)} contents, {len(progress.signals)} signals[/], outcomes: {statuses}")
+    console.print(f"{expected - len(disagreements)} of {expected} expected answers met")
+    for sentence in disagreements:
+        console.print(Text(f"  ✗ {sentence}", style="red"))
+    console.print(f"{took:.1f} s from the first event to the last outcome, {overall:.1f} s with starting the servers")
+
+
+def wait_for_interrupt() -> None:
+    try:
+        while True:
+            time.sleep(3600)
+    except KeyboardInterrupt:
+        return

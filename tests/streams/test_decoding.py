@@ -1,0 +1,287 @@
+"""The pool of decode processes: each test gives a process a script, as an inline text, and sees what comes of it."""
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+from decode_features import Scripted
+
+from processors.decode.limits import Limits
+from processors.errors import ContentError, PermanentError, Reason
+from processors.signal import Feature, Window
+from schemas.records import MediaKind, TextField
+from streams.decoding import DecodePool
+from streams.ports import LocalMedia
+
+SCRIPTED = Scripted()
+MEMORY_BYTES = 2 * 1024**3
+
+
+def make_pool(processes: int = 1, timeout_seconds: float = 20.0, **changes: Any) -> DecodePool:
+    return DecodePool(
+        processes, timeout_seconds, MEMORY_BYTES, Limits(), preload=("decode_features", "processors.decode.text"), **changes
+    )
+
+
+@pytest.fixture
+async def pool() -> AsyncIterator[DecodePool]:
+    pool = make_pool()
+    await pool.start()
+    yield pool
+    await pool.close()
+
+
+async def collect(pool: DecodePool, script: str, *features: Feature) -> list[tuple[Feature, Window | PermanentError]]:
+    wanted = frozenset(features or (SCRIPTED,))
+    async with aclosing(pool(TextField(name="script", value=script), MediaKind.TEXT, wanted)) as found:  # type: ignore[type-var]
+        return [item async for item in found]
+
+
+async def numbers(pool: DecodePool, script: str) -> list[int]:
+    return [value_of(window) for _, window in await collect(pool, script)]
+
+
+def value_of(window: Window | PermanentError) -> int:
+    assert isinstance(window, Window), window
+    return int(window.tensors["number"].item())
+
+
+async def until(condition: Any, seconds: float = 5.0) -> None:
+    async with asyncio.timeout(seconds):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+async def test_windows_come_in_order_for_each_feature(pool: DecodePool) -> None:
+    """Windows of a feature come in order, under the feature that was asked for; then it ends."""
+    one, two = Scripted("one"), Scripted("two")
+    found = await collect(pool, "rows:5", one, two)
+    assert [value_of(window) for feature, window in found if feature == one] == [0, 1, 2, 3, 4]
+    assert [value_of(window) for feature, window in found if feature == two] == [0, 1, 2, 3, 4]
+
+
+async def test_a_file_is_opened_by_the_process(pool: DecodePool, tmp_path: Path) -> None:
+    """A spooled file is decoded by its path, also a relative one, although the process lives in another folder."""
+    path = tmp_path / "spooled"
+    path.write_text("rows:2")
+    relative = Path(os.path.relpath(path))
+    found = [item async for item in pool(LocalMedia(relative, 6, "0" * 64), MediaKind.TEXT, frozenset({SCRIPTED}))]
+    assert [value_of(window) for _, window in found] == [0, 1]
+
+
+async def test_large_windows_arrive_whole(pool: DecodePool) -> None:
+    """Tensors of megabytes keep their values, shapes and dtypes; times come along."""
+    ((_, window),) = await collect(pool, "large:4300001")
+    assert isinstance(window, Window)
+    assert np.array_equal(window.tensors["large"], np.arange(4_300_001, dtype=np.uint8)[np.newaxis])
+    assert window.tensors["tail"].dtype == np.float64 and window.tensors["tail"].tolist() == [1.5]
+    assert (window.start_ms, window.end_ms) == (10, 20)
+
+
+async def test_a_process_is_never_further_ahead_than_allowed(tmp_path: Path) -> None:
+    """Of endless windows no more are made than were taken, plus windows_ahead."""
+    pool = make_pool(windows_ahead=3)
+    await pool.start()
+    note = tmp_path / "made"
+    async with aclosing(pool(TextField(name="script", value=f"noted:{note}"), MediaKind.TEXT, frozenset({SCRIPTED}))) as found:  # type: ignore[type-var]
+        for taken in range(1, 20):
+            await anext(found)
+            await until(lambda taken=taken: note.read_text() == str(taken + 3))
+            if taken % 6 == 0:
+                await asyncio.sleep(0.1)
+                assert note.read_text() == str(taken + 3)
+    await pool.close()
+
+
+async def test_the_clock_stands_still_while_the_reader_lets_it_wait() -> None:
+    """A reader that is slower than the time-out, because of an outage downstream, still gets all windows."""
+    pool = make_pool(timeout_seconds=0.4, windows_ahead=2)
+    await pool.start()
+    taken = []
+    async for _, window in pool(TextField(name="script", value="rows:6"), MediaKind.TEXT, frozenset({SCRIPTED})):
+        taken.append(value_of(window))
+        await asyncio.sleep(0.2)
+    assert taken == [0, 1, 2, 3, 4, 5]
+    await pool.close()
+
+
+@pytest.mark.parametrize(
+    ("script", "what"), [("crash:exit", "exit code 7"), ("crash:segfault", "SIGSEGV"), ("crash:SIGKILL", "SIGKILL")]
+)
+async def test_a_crash_fails_its_own_asset_only(pool: DecodePool, script: str, what: str) -> None:
+    """A process that dies takes its asset along, with how it died; the next asset is decoded."""
+    with pytest.raises(ContentError, match=what) as caught:
+        await collect(pool, script)
+    assert caught.value.reason is Reason.DECODER_CRASHED
+    assert await numbers(pool, "rows:1") == [0]
+
+
+async def test_a_crash_that_does_not_come_back_is_no_failure(pool: DecodePool, tmp_path: Path) -> None:
+    """An asset whose process was killed by chance is decoded again, and no window comes twice."""
+    assert await numbers(pool, f"fragile:{tmp_path / 'flag'}") == [0, 1, 2, 3, 4]
+
+
+async def test_a_hanging_decoder_is_killed() -> None:
+    """What takes longer than allowed fails as DECODE_TIMEOUT, in time, and the slot is free again."""
+    pool = make_pool(timeout_seconds=0.3)
+    await pool.start()
+    started = time.monotonic()
+    with pytest.raises(ContentError) as caught:
+        await collect(pool, "hang:30")
+    assert caught.value.reason is Reason.DECODE_TIMEOUT
+    assert await numbers(pool, "rows:1") == [0]
+    assert time.monotonic() - started < 2.0
+    await pool.close()
+
+
+async def test_a_memory_bomb_meets_its_limit(pool: DecodePool) -> None:
+    """More memory than allowed is LIMIT_EXCEEDED for that feature, in a process that goes on."""
+    ((_, error),) = await collect(pool, "bomb:100")
+    assert isinstance(error, ContentError) and error.reason is Reason.LIMIT_EXCEEDED
+    assert await numbers(pool, "rows:1") == [0]
+
+
+async def test_what_a_feature_raises_arrives(pool: DecodePool) -> None:
+    """The text of a bug arrives with its type and place; an error of the tree arrives as it is."""
+    ((_, bug),) = await collect(pool, "fail:bug")
+    assert isinstance(bug, PermanentError) and bug.reason is Reason.SIGNAL_CODE_FAILED
+    assert "KeyError" in bug.detail and "größe" in bug.detail and "decode_features.py" in bug.detail
+    ((_, refused),) = await collect(pool, "fail:content")
+    assert isinstance(refused, ContentError) and refused.detail == "nothing in it"
+
+
+async def test_a_decoder_error_ends_all_features(pool: DecodePool, tmp_path: Path) -> None:
+    """What the decoder itself raises is raised at the reader."""
+    path = tmp_path / "spooled"
+    path.write_bytes(b"\xff\x00 is no UTF-8")
+    with pytest.raises(ContentError) as caught:
+        _ = [item async for item in pool(LocalMedia(path, 15, "0" * 64), MediaKind.TEXT, frozenset({SCRIPTED}))]
+    assert caught.value.reason is Reason.UNDECODABLE
+
+
+async def test_tensors_of_objects_are_refused(pool: DecodePool) -> None:
+    """Only bytes travel between the processes; a tensor of Python objects is the feature's mistake."""
+    ((_, error),) = await collect(pool, "objects")
+    assert isinstance(error, PermanentError) and error.reason is Reason.SIGNAL_CODE_FAILED
+
+
+@pytest.mark.parametrize("script", ["hang:30", "rows:100000"])
+async def test_a_reader_that_leaves_frees_its_slot(pool: DecodePool, script: str) -> None:
+    """A cancelled reader costs the slot at most a third of a second, whether the process listens or must be killed."""
+    reader = asyncio.create_task(collect(pool, f"rows:1 {script}"))
+    await asyncio.sleep(0.1)
+    reader.cancel()
+    await asyncio.gather(reader, return_exceptions=True)
+    started = time.monotonic()
+    assert await numbers(pool, "rows:1") == [0]
+    assert time.monotonic() - started < 0.35
+
+
+async def test_a_process_that_stops_when_told_lives_on(pool: DecodePool) -> None:
+    """A reader that closes early does not cost the process."""
+    (process,) = await numbers(pool, "pid")
+    async with aclosing(pool(TextField(name="script", value="rows:1000"), MediaKind.TEXT, frozenset({SCRIPTED}))) as found:  # type: ignore[type-var]
+        await anext(found)
+    assert await numbers(pool, "pid") == [process]
+
+
+async def test_many_assets_over_two_processes() -> None:
+    """Two hundred waiting assets are decoded by two processes, each asset's windows in order."""
+    pool = make_pool(processes=2)
+    await pool.start()
+    results = await asyncio.gather(*(numbers(pool, f"rows:{count % 7} pid") for count in range(200)))
+    assert [result[:-1] for result in results] == [list(range(count % 7)) for count in range(200)]
+    assert len({result[-1] for result in results}) == 2
+    await pool.close()
+
+
+async def test_a_process_sees_nothing_of_the_worker(pool: DecodePool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No file, socket, secret or module of the worker is in a decode process; its folder is empty."""
+    monkeypatch.setenv("SIGNALS_S3_SECRET_ACCESS_KEY", "secret")
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        os.set_inheritable(listening.fileno(), True)
+        other = make_pool()
+        await other.start()
+        ((_, window),) = await collect(other, "place")
+        await other.close()
+    assert isinstance(window, Window)
+    seen = dict(line.split(" ", 1) for line in window.tensors["text"].tobytes().decode().split("\n"))
+    assert len([name for name in seen["files"].split() if name.startswith("socket:")]) == 1
+    assert "SIGNALS" not in seen["environment"]
+    assert seen["modules"] == ""
+    assert seen["cwd"].endswith("(deleted)") and seen["entries"] == "0"
+
+
+async def test_a_dead_server_is_replaced(pool: DecodePool) -> None:
+    """If the server that forks is killed, its processes go with it, and the next asset gets new ones."""
+    (process,) = await numbers(pool, "pid")
+    server = psutil.Process(process).parent()
+    assert server is not None
+    server.kill()
+    assert await numbers(pool, "rows:2") == [0, 1]
+    await until(lambda: not psutil.pid_exists(process))
+
+
+async def test_closing_ends_processes_and_readers() -> None:
+    """After close no process is left, a waiting reader is cancelled, and a later one is told."""
+    pool = make_pool()
+    await pool.start()
+    (process,) = await numbers(pool, "pid")
+    readers = [asyncio.create_task(collect(pool, "hang:30")) for _ in range(3)]
+    await asyncio.sleep(0.05)
+    await pool.close()
+    assert all(isinstance(result, asyncio.CancelledError) for result in await asyncio.gather(*readers, return_exceptions=True))
+    await until(lambda: not psutil.pid_exists(process))
+    with pytest.raises(RuntimeError, match="not running"):
+        await collect(pool, "rows:1")
+
+
+async def test_processes_are_replaced_after_many_assets(pool: DecodePool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process serves a bounded number of assets."""
+    monkeypatch.setattr("streams.decoding._ASSETS_PER_PROCESS", 3)
+    processes = [(await numbers(pool, "pid"))[0] for _ in range(7)]
+    assert len(set(processes)) == 3
+
+
+WORKER = """
+import asyncio, sys
+sys.path[:] = {path!r}
+from processors.decode.limits import Limits
+from schemas.records import MediaKind, TextField
+from streams.decoding import DecodePool
+from decode_features import Scripted
+
+async def main():
+    pool = DecodePool(2, 60.0, 2 * 1024**3, Limits(), preload=("decode_features", "processors.decode.text"))
+    await pool.start()
+    async def decode(script):
+        async for _, window in pool(TextField(name="script", value=script), MediaKind.TEXT, frozenset({{Scripted()}})):
+            print(int(window.tensors["number"].item()), flush=True)
+    await asyncio.gather(decode("pid hang:60"), decode("pid hang:60"))
+
+asyncio.run(main())
+"""
+
+
+def test_no_process_outlives_a_killed_worker() -> None:
+    """After kill -9 of a worker, its decode processes and their server are gone, although they were busy."""
+    program = WORKER.format(path=sys.path)
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as worker:
+        assert worker.stdout
+        processes = [psutil.Process(int(worker.stdout.readline())) for _ in range(2)]
+        server = processes[0].parent()
+        assert server is not None and server.pid != worker.pid
+        worker.send_signal(signal.SIGKILL)
+        gone, alive = psutil.wait_procs([*processes, server], timeout=5)
+        assert not alive and len(gone) == 3
