@@ -19,7 +19,7 @@ from rich.live import Live
 from rich.spinner import Spinner
 from rich.text import Text
 
-from cli.preparation import Preparation, embedded_stack
+from cli.preparation import embedded_stack, wait_for_interrupt
 from cli.publish import event_of_line
 from cli.render import STATUS_MARKS, findings_line, outcome_line
 from cli.tail import plain
@@ -243,11 +243,3 @@ def summarise(
     for sentence in disagreements:
         console.print(Text(f"  ✗ {sentence}", style="red"))
     console.print(f"{took:.1f} s from the first event to the last outcome, {overall:.1f} s with starting the servers")
-
-
-def wait_for_interrupt() -> None:
-    try:
-        while True:
-            time.sleep(3600)
-    except KeyboardInterrupt:
-        return

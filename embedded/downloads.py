@@ -68,15 +68,19 @@ def missing(artifacts: Sequence[Artifact]) -> list[Artifact]:
 
 
 def fetch(lock: str, progress: Progress = lambda done, total, name: None) -> list[Path]:
-    """Fetches what is missing of a lock and returns all its files, in its order.
+    """Fetches what is missing of a lock (KAFKA, APICURIO) and returns all its files, in its order.
 
-    Two processes may call this at once: the second waits for the first. An interrupted download goes on where it stopped.
+    Several processes may call this at once: one fetches, the others wait for it. What was interrupted goes on where it stopped.
     Raises EmbeddedError when the repository cannot be reached or a file is not what the lock says.
     """
-    artifacts = read_lock(lock)
+    return fetch_artifacts(read_lock(lock), progress)
+
+
+def fetch_artifacts(artifacts: Sequence[Artifact], progress: Progress) -> list[Path]:
     if missing(artifacts):
-        with exclusive(cache_folder() / "maven" / f"{lock}.lock", lambda: Tally(artifacts, progress).add(0, "another process")):
-            fetch_all(missing(artifacts), Tally(artifacts, progress))
+        lock_file = cache_folder() / "maven" / ".lock"
+        with exclusive(lock_file, lambda: Tally(artifacts, progress).add(0, "another process fetches")):
+            fetch_missing(missing(artifacts), Tally(artifacts, progress))
     return [artifact.file for artifact in artifacts]
 
 
@@ -95,7 +99,7 @@ class Tally:
             self.progress(self.done, self.total, name)
 
 
-def fetch_all(artifacts: Sequence[Artifact], tally: Tally) -> None:
+def fetch_missing(artifacts: Sequence[Artifact], tally: Tally) -> None:
     """Fetches with some threads, the largest first; the first failure, or Ctrl-C, ends all of them."""
     base, context, ended = repository_url(), tls_context(), threading.Event()
     largest_first = sorted(artifacts, key=lambda artifact: -artifact.size_bytes)
@@ -145,9 +149,10 @@ class Download:
                 self.receive()
                 break
             except urllib.error.HTTPError as error:
-                if error.code != http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and (error.code < 500 or attempt == ATTEMPTS):
+                if error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+                    self.forget_part()
+                elif error.code < 500 or attempt == ATTEMPTS:
                     raise self.refused(error) from error
-                self.forget_part()
             except (OSError, http.client.HTTPException) as error:
                 if attempt == ATTEMPTS:
                     raise self.unreachable(error) from error
@@ -181,9 +186,9 @@ class Download:
             size = size_of(self.artifact.part)
             self.forget_part()
             raise EmbeddedError(
-                f"{self.artifact.name} from {self.base} is not the file that is pinned: {size} bytes with SHA-256 {found[:12]}… instead of "
-                f"{self.artifact.size_bytes} with {self.artifact.sha256[:12]}…; it was removed. Try again; if it happens again, "
-                "set SIGNALS_MAVEN_URL to a mirror you trust."
+                f"{self.artifact.name} from {self.base} is not the file that is pinned: {size} bytes with SHA-256 {found[:12]}… "
+                f"instead of {self.artifact.size_bytes} with {self.artifact.sha256[:12]}…; it was removed. Try again; if that "
+                "does not help, set SIGNALS_MAVEN_URL to a mirror you trust."
             )
         self.artifact.part.replace(self.artifact.file)
 
@@ -200,8 +205,8 @@ class Download:
     def unreachable(self, error: Exception) -> EmbeddedError:
         reason = getattr(error, "reason", None) or error
         return EmbeddedError(
-            f"{self.artifact.name} could not be fetched from {self.base} ({reason}); check the network, HTTPS_PROXY if there is a proxy, or "
-            "set SIGNALS_MAVEN_URL to a mirror. What has been fetched is kept, the next try goes on from there."
+            f"{self.artifact.name} could not be fetched from {self.base} ({reason}); check the network, and HTTPS_PROXY if there "
+            "is a proxy, or set SIGNALS_MAVEN_URL to a mirror. What has been fetched is kept, the next try goes on from there."
         )
 
 

@@ -155,7 +155,7 @@ def _of_union(branches: Sequence[AvroType], path: str, enclosing: tuple[str, ...
 
 
 def _of_field(field: Mapping[str, Any], path: str, enclosing: tuple[str, ...]) -> Iterator[str]:
-    if isinstance(field["type"], list) and _NULL in field["type"] and field.get("default", ...) is not None:
+    if isinstance(field["type"], list) and field["type"][:1] == [_NULL] and field.get("default", ...) is not None:
         yield f"{_at(path)}an optional field must have the default null"
     if "logicalType" in field:
         yield f"{_at(path)}logicalType stands beside the type, where parsers pass over it; it belongs inside"

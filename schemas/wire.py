@@ -70,19 +70,38 @@ def decode(payload: bytes, writer_schema_of: Callable[[int], AvroSchema], reader
     except LookupError as error:
         raise WireError(f"No schema is known for id {schema_id}") from error
     writer, reader = _prepare(writer_schema), _prepare(reader_schema)
-    what = f"{writer.name} (schema id {schema_id})"
+    row = _whole(payload, writer, schema_id)
+    return row if writer.parsed is reader.parsed else _resolved(payload, writer, reader, schema_id)
+
+
+def _whole(payload: bytes, writer: "_Prepared", schema_id: int) -> dict[str, Any]:
+    """All of the body, by its writer's schema. Raises WireError unless it is one record and nothing else."""
     stream = BytesIO(payload)
     stream.seek(_PREFIX.size)
     try:
-        row = schemaless_reader(stream, writer.parsed, None if writer.parsed is reader.parsed else reader.parsed)
+        row: dict[str, Any] = schemaless_reader(stream, writer.parsed, None)
     except EOFError as error:
-        raise WireError(f"The body ends before the record {what} does: {_said(error)}") from error
+        raise WireError(f"The body ends before the record {writer.name} (schema id {schema_id}) does: {_said(error)}") from error
     except _UNFIT as error:
-        raise WireError(f"The body is no record {what}, or does not resolve to {reader.name}: {_said(error)}") from error
+        raise WireError(f"The body is no record {writer.name} (schema id {schema_id}): {_said(error)}") from error
     if rest := len(payload) - stream.tell():
-        raise WireError(f"{rest} bytes follow the record {what}")
-    if not isinstance(row, dict):
-        raise WireError(f"The schema of {what} is that of no record")
+        raise WireError(f"{rest} bytes follow the record {writer.name} (schema id {schema_id})")
+    return row
+
+
+def _resolved(payload: bytes, writer: "_Prepared", reader: "_Prepared", schema_id: int) -> dict[str, Any]:
+    """The record as the reader's schema wants it, from a payload that `_whole` has read to its end before.
+
+    Never without that: fastavro passes over floats, booleans and fixed of fields that the reader lacks without looking for the end, so
+    that ten bytes which claim 2**62 of them would keep it busy for years.
+    """
+    stream = BytesIO(payload)
+    stream.seek(_PREFIX.size)
+    try:
+        row: dict[str, Any] = schemaless_reader(stream, writer.parsed, reader.parsed)
+    except _UNFIT as error:
+        message = f"The record {writer.name} (schema id {schema_id}) does not resolve to {reader.name}: {_said(error)}"
+        raise WireError(message) from error
     return row
 
 
@@ -130,13 +149,14 @@ class _Prepared:
     def __init__(self, schema: AvroSchema) -> None:
         try:
             self.parsed: Any = parse_schema(schema)
-            problem = _hazard(self.parsed, in_union=False, open_types=())
+            is_record = isinstance(self.parsed, dict) and self.parsed["type"] == "record"
+            problem = _hazard(self.parsed, in_union=False, open_types=()) if is_record else "it is not that of a record"
         except (SchemaParseException, *_UNFIT) as error:
             problem = _said(error)
         if problem:
             raise WireError(f"A schema cannot be used: {problem}")
         self.given = schema  # held, so that its id() is not given to another object while the schema is remembered by it
-        self.name = self.parsed["name"] if isinstance(self.parsed, dict) and "name" in self.parsed else str(self.parsed)
+        self.name: str = self.parsed["name"]
         self._convert: rows.Convert | None = None
 
     def row(self, record: object) -> Any:

@@ -1,9 +1,9 @@
 """The other side of the pool: a server that forks decode processes, and what a decode process does.
 
-The server is one fresh interpreter that has imported the decoders and nothing of the worker: no socket, no credential, no thread of
-it gets here. A fork of it is ready in milliseconds and shares its memory. If the worker dies, however it dies, the sockets end: the
-server leaves, and each decode process with it, even in the middle of a decode (a thread reads its socket; the kernel kills it with
-its server).
+The server is one fresh interpreter that has imported the decoders and nothing of the worker: no socket, no credential, no thread
+of it gets here. A fork of it is ready in milliseconds and shares its memory. If the worker dies, however it dies, the sockets
+end: the server leaves, and each decode process with it, even in the middle of a decode (a thread reads its socket; the kernel
+kills it with its server).
 """
 
 import ctypes
@@ -67,10 +67,10 @@ class Job:
 
 
 def serve(control_fd: int, preload: Sequence[str]) -> NoReturn:
-    """Forks a decode process for each request, and writes its wait status to the request's second descriptor when it has died.
+    """Forks a decode process for each request, and writes its exit code to the request's second descriptor when it has died.
 
-    A request: pickled ProcessSettings, with two descriptors, the process's socket and a pipe for the status. Leaves when control_fd
-    ends.
+    A request: pickled ProcessSettings, with two descriptors, the process's socket and a pipe. Exit codes are
+    those of `subprocess`: a signal's number is negative. Leaves when control_fd ends.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _settle_in_nowhere()
@@ -103,14 +103,17 @@ def _settle_in_nowhere() -> None:
 
 
 def _report_deaths(statuses: dict[int, int]) -> None:
+    """A process is reported before it is reaped: as long as the worker has read nothing, its process id is its own."""
     while statuses:
-        pid, status = os.waitpid(-1, os.WNOHANG)
-        if pid == 0:
+        dead = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        if dead is None:
             return
-        descriptor = statuses.pop(pid)
+        descriptor = statuses.pop(dead.si_pid)
+        code = dead.si_status if dead.si_code == os.CLD_EXITED else -dead.si_status
         with suppress(BrokenPipeError):  # the worker has forgotten this one
-            os.write(descriptor, str(status).encode())
+            os.write(descriptor, str(code).encode())
         os.close(descriptor)
+        os.waitpid(dead.si_pid, 0)
 
 
 def _fork(settings: ProcessSettings, connection_fd: int, status_fd: int, statuses: dict[int, int]) -> None:

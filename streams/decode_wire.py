@@ -1,8 +1,8 @@
 """What travels between the worker and its decode processes: frames over a socket.
 
-A frame is a prefix (kind, bytes of the header, bytes of the body), a header and a body. From the worker, a job's body is a pickle.
-From a decode process, the header is JSON and the body holds the tensors' bytes: a process that reads hostile media may be taken over,
-so what it says is checked and never unpickled.
+A frame is a prefix (kind, bytes of the header, bytes of the body), a header and a body. From the worker, a job's body is a
+pickle. From a decode process, the header is JSON and the body holds the tensors' bytes: a process that reads hostile media may be
+taken over, so what it says is checked and never unpickled.
 """
 
 import json

@@ -3,8 +3,8 @@
     job → queue (first come, first served) → slot: a task that holds one process → windows, as they are made → reader
 
 A process makes at most `windows_ahead` windows that its reader has not taken; then it waits, and its clock stands still: an
-outage downstream is no fault of the media. If a process dies or hangs, its asset alone is concerned; the slot has a new process in
-milliseconds.
+outage downstream is no fault of the media. If a process dies or hangs, its asset alone is concerned; the slot has a new process
+in milliseconds.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from processors.signal import Feature, Window
 from schemas.records import MediaKind, TextField
 from streams.decode_child import Job, ProcessSettings
 from streams.decode_wire import Kind, parse_error, parse_window
-from streams.fork_server import LaunchError, DecodeProcess, ForkServer, ProcessLostError
+from streams.fork_server import DecodeProcess, ForkServer, LaunchError, ProcessLostError
 from streams.ports import LocalMedia
 
 __all__ = ["PRELOADED", "DecodePool"]
@@ -112,6 +112,10 @@ class _Slot:
                 request = await self._requests.get()
                 try:
                     await self._fulfil(request)
+                except Exception as bug:  # of this module: the slot must live on
+                    log.exception("a decode slot failed")
+                    request.end(bug)
+                    await self._renew()
                 finally:
                     request.end(asyncio.CancelledError())  # without effect once it has ended
         finally:
@@ -219,7 +223,8 @@ class _Attempt:
         self._request, self._process, self._clock = request, process, clock
         self._loop = asyncio.get_running_loop()
         self._came: Counter[int] = Counter()  # by feature number
-        self._untaken = 0
+        self._unacknowledged = 0
+        self._taken = 0
         self._seconds_left = 0.0
         self._over = False
 
@@ -240,19 +245,27 @@ class _Attempt:
             self._process.tell(Kind.TAKEN)
         elif not self._request.abandoned:
             self._request.delivered[number] += 1
-            self._untaken += 1
-            if self._untaken == self._request.windows_ahead:
+            self._unacknowledged += 1
+            if self._unacknowledged == self._request.windows_ahead:
                 self._seconds_left = (self._clock.when() or 0.0) - self._loop.time()
                 self._clock.reschedule(None)
             self._request.put(self, number, window)
 
     def taken(self) -> None:
-        if self._over or self._clock.expired():
+        """The reader has taken a window. The process is told in halves of windows_ahead, which spares most assets this word."""
+        self._taken += 1
+        if (
+            self._over
+            or self._clock.expired()
+            or self._request.abandoned
+            or self._taken < max(self._request.windows_ahead // 2, 1)
+        ):
             return
-        self._process.tell(Kind.TAKEN)
-        if self._untaken == self._request.windows_ahead:
+        self._process.tell(Kind.TAKEN, self._taken)
+        if self._unacknowledged == self._request.windows_ahead:
             self._clock.reschedule(self._loop.time() + self._seconds_left)
-        self._untaken -= 1
+        self._unacknowledged -= self._taken
+        self._taken = 0
 
     def stop(self) -> None:
         """Asks the process to leave the asset; if it does not in time, the clock runs out."""

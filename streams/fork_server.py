@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +17,11 @@ from numpy.typing import NDArray
 from streams.decode_child import ProcessSettings
 from streams.decode_wire import PREFIX_BYTES, Kind, frame, parse_prefix
 
-__all__ = ["LaunchError", "DecodeProcess", "ForkServer", "ProcessLostError"]
+__all__ = ["DecodeProcess", "ForkServer", "LaunchError", "ProcessLostError"]
 
 _START_SECONDS = 60.0
 _STATUS_SECONDS = 1.0
+_BUFFER_BYTES = 16 * 1024
 _STATUS_POLL_SECONDS = 0.005
 _KEPT_VARIABLES = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "TMPDIR", "HOME")
 _SET_VARIABLES = {  # one asset, one thread: the pool is what uses the cores; and threads reserve address space
@@ -49,6 +51,8 @@ class DecodeProcess:
         self._connection = connection
         self._status_fd = status_fd
         self._status: str | None = None
+        self._buffer = memoryview(bytearray(_BUFFER_BYTES))
+        self._ahead = self._buffer[:0]
         self._loop = asyncio.get_running_loop()
 
     async def ready(self) -> None:
@@ -69,36 +73,44 @@ class DecodeProcess:
             raise ProcessLostError(f"it wrote what is no frame: {nonsense}") from None
 
     async def _exactly(self, size_bytes: int) -> NDArray[np.uint8]:
+        """Small frames come out of a buffer, several by one read; of large ones most is read to where it stays."""
         received = np.empty(size_bytes, np.uint8)
-        view = memoryview(received.data)
-        while view:
-            count = await self._loop.sock_recv_into(self._connection, view)
-            if not count:
-                raise EOFError
-            view = view[count:]
+        missing = memoryview(received.data)
+        while missing:
+            if not self._ahead:
+                target = missing if len(missing) >= len(self._buffer) else self._buffer
+                count = await self._loop.sock_recv_into(self._connection, target)
+                if not count:
+                    raise EOFError
+                if target is missing:
+                    missing = missing[count:]
+                    continue
+                self._ahead = self._buffer[:count]
+            count = min(len(missing), len(self._ahead))
+            missing[:count] = self._ahead[:count]
+            missing, self._ahead = missing[count:], self._ahead[count:]
         return received
 
     async def submit(self, job: bytes) -> None:
         """job: a pickled Job. Raises ProcessLostError."""
         self.assets += 1
         try:
-            for part in frame(Kind.JOB, body=[job]):
-                await self._loop.sock_sendall(self._connection, part)
+            await self._loop.sock_sendall(self._connection, b"".join(frame(Kind.JOB, body=[job])))
         except OSError:
             raise ProcessLostError(await self._how_it_ended()) from None
 
-    def tell(self, kind: Kind) -> None:
+    def tell(self, kind: Kind, times: int = 1) -> None:
         """A word without content. A process that does not listen is killed: its reader will see that."""
-        (word,) = frame(kind)
         try:
-            self._connection.send(word)
+            self._connection.send(b"".join(frame(kind) * times))
         except OSError:
             self.kill()
 
     def kill(self) -> None:
         """Ends it now, whatever it does; the socket stays open for its reader."""
         if self.pid and not self._has_ended():
-            os.kill(self.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
 
     def close(self) -> None:
         """Ends it and forgets it."""
@@ -127,7 +139,7 @@ class DecodeProcess:
             await asyncio.sleep(_STATUS_POLL_SECONDS)
         if not self._status:
             return "it is gone"
-        code = os.waitstatus_to_exitcode(int(self._status))
+        code = int(self._status)
         return f"it was ended by {signal.Signals(-code).name}" if code < 0 else f"it left with exit code {code}"
 
 

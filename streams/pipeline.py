@@ -73,7 +73,11 @@ class Pipeline:
                 media, attempts = await self._brought_here(material, stack)
                 fetched = time.monotonic()
                 async with asyncio.TaskGroup() as group:
-                    await self._map_windows(media, material, answers, group, in_flight)
+                    try:
+                        await self._map_windows(media, material, answers, group, in_flight)
+                    except PermanentError as error:  # inside the group, which would wrap it
+                        for answer in answers:
+                            answer.fail(error)
             seconds = {"fetch": fetched - started, "understand": time.monotonic() - fetched}
             for answer in answers:
                 answer.attempts, answer.seconds = max(answer.attempts, attempts), seconds

@@ -34,8 +34,8 @@ class Fetch(Protocol):
 class Decode(Protocol):
     """Turns media into windows of tensors, in another process; at most a few windows ahead of its reader.
 
-    Windows of one feature come in order; windows of several features interleave. A PermanentError in place of a window is the last
-    of its feature; the others go on. Raises PermanentError, ContentError as a rule, for what ends all features at once.
+    Windows of one feature come in order; windows of several features interleave. A PermanentError in place of a window is the
+    last of its feature; the others go on. Raises PermanentError, ContentError as a rule, for what ends all features at once.
     """
 
     def __call__(

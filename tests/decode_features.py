@@ -91,7 +91,7 @@ def hang(argument: str) -> Iterator[Window]:
 
 
 def bomb(argument: str) -> Iterator[Window]:
-    held = [np.ones(64 * 1024**2, np.uint8) for _ in range(int(argument))]
+    held = [np.empty(64 * 1024**2, np.uint8) for _ in range(int(argument))]
     yield number(len(held))
 
 
@@ -112,14 +112,14 @@ def pid(argument: str) -> Iterator[Window]:
 
 def place(argument: str) -> Iterator[Window]:
     """What surrounds the process: open files, environment, loaded modules, limits, as lines of text."""
-    open_files = [os.readlink(entry) for entry in Path("/proc/self/fd").iterdir() if entry.is_symlink()]
+    open_files = [str(entry.readlink()) for entry in Path("/proc/self/fd").iterdir() if entry.is_symlink()]
     modules = [name for name in ("torch", "faust", "confluent_kafka", "asyncio") if name in sys.modules]
     lines = [
         f"files {' '.join(sorted(open_files))}",
         f"environment {' '.join(sorted(os.environ))}",
         f"modules {' '.join(modules)}",
     ]
-    lines += [f"cwd {os.readlink('/proc/self/cwd')}", f"entries {len(os.listdir('/proc/self/cwd'))}"]
+    lines += [f"cwd {Path('/proc/self/cwd').readlink()}", f"entries {len(list(Path('/proc/self/cwd').iterdir()))}"]
     yield Window({"text": np.frombuffer("\n".join(lines).encode(), np.uint8)})
 
 

@@ -49,8 +49,9 @@ def main(
     path = out_dir / "model.onnx"
     model = make()
     _save(model, path)
-    parity = {name: _difference(path, reference, feed) for name, feed in examples.items()}
-    same = _is_deterministic(path, next(iter(examples.values())))
+    runner = session(path)
+    parity = {name: _difference(reference(feed), run_onnx(runner, feed)) for name, feed in examples.items()}
+    same = _is_deterministic(runner, next(iter(examples.values())))
     opset = max(entry.version for entry in model.opset_import if not entry.domain)
     (out_dir / "export.json").write_text(json.dumps({"opset": opset, "parity": parity}))
     shown = " ".join(f"{name}={value:.0e}" for name, value in parity.items())
@@ -151,9 +152,8 @@ def _save(model: onnx.ModelProto, path: Path) -> None:
     os.replace(partial, path)
 
 
-def _difference(path: Path, reference: Callable[[Feed], Outputs], feed: Feed) -> float:
-    """Largest absolute difference over all outputs; infinite if shapes differ or a value is not finite."""
-    wanted, got = reference(feed), run_onnx(session(path), feed)
+def _difference(wanted: Outputs, got: Outputs) -> float:
+    """Largest absolute difference over all outputs, to two digits; infinite if shapes differ or a value is not finite."""
     if [array.shape for array in wanted] != [array.shape for array in got]:
         return float("inf")
     if not all(np.isfinite(array).all() for array in got):
@@ -161,6 +161,6 @@ def _difference(path: Path, reference: Callable[[Feed], Outputs], feed: Feed) ->
     return float(f"{max(float(np.abs(a - b).max()) for a, b in zip(wanted, got, strict=True)):.1e}")
 
 
-def _is_deterministic(path: Path, feed: Feed) -> bool:
-    first, second = (run_onnx(session(path), feed) for _ in range(2))
+def _is_deterministic(runner: onnxruntime.InferenceSession, feed: Feed) -> bool:
+    first, second = (run_onnx(runner, feed) for _ in range(2))
     return all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))

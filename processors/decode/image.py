@@ -36,6 +36,8 @@ from processors.media import Image, Picture, PictureWithin, Piece, View
 
 __all__ = ["FORMATS", "decode_image"]
 
+Pil.preinit()  # for the same reason: otherwise the first open imports a few more
+
 _PLUGINS = (
     JpegImagePlugin.JpegImageFile,
     PngImagePlugin.PngImageFile,
@@ -108,9 +110,7 @@ def decode_image(source: BinaryIO, views: frozenset[View], limits: Limits) -> It
 
 def _picture_view(view: View) -> Picture | PictureWithin:
     if not isinstance(view, Picture | PictureWithin):
-        raise TypeError(
-            f"An image gives Picture and PictureWithin only, not {view}; plan features by the kind of the asset"
-        )
+        raise TypeError(f"An image gives Picture and PictureWithin only, not {view}; plan features by the kind of the asset")
     return view
 
 

@@ -26,6 +26,9 @@ Form = tuple[int, str, str]
 _JOINED_SAMPLES = 1 << 16
 """Decoders give about a thousand at a time, and a step through Python costs the same however many there are."""
 
+_LOUDEST = 8.0
+"""A float file may hold any number, also none; what is more than 18 dB above full scale is an error in it."""
+
 
 def form_of(frame: AudioFrame) -> Form:
     return frame.sample_rate, frame.layout.name, frame.format.name
@@ -115,7 +118,7 @@ def _build(form: Form, filters: Filters) -> Graph:
 
 
 class MonoWindows:
-    """Joined frames to the AudioClips of a Mono view. offset_ms: where the sound starts in the asset."""
+    """Joined frames to the AudioClips of a Mono view, finite and within ±8. offset_ms: where the sound starts in the asset."""
 
     def __init__(self, view: Mono, offset_ms: int) -> None:
         self._rate = view.sample_rate_hz
@@ -135,7 +138,7 @@ class MonoWindows:
 
     def _cut(self, frames: Iterator[AudioFrame]) -> Iterator[AudioClip]:
         for frame in frames:
-            samples: NDArray[Any] = frame.to_ndarray()
+            samples: NDArray[Any] = np.nan_to_num(np.clip(frame.to_ndarray(), -_LOUDEST, _LOUDEST), copy=False)
             while samples.shape[1]:
                 taken = samples[:, : self._window.shape[1] - self._filled]
                 self._window[:, self._filled : self._filled + taken.shape[1]] = taken

@@ -5,6 +5,7 @@ Subjects are named by topic (`<topic>-value`), said here and not left to the cli
 
 import asyncio
 import json
+import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from enum import StrEnum
@@ -64,7 +65,8 @@ def map_error(error: SchemaRegistryError | httpx.HTTPError | httpx.InvalidURL, u
 class SchemaRegistry:
     """Looks schemas up by topic or id, and registers them for operators. Blocking, but for `writer_schema_async`; thread-safe.
 
-    Every verb raises InfrastructureError (REGISTRY_UNAVAILABLE) while the registry is away.
+    Every verb raises InfrastructureError (REGISTRY_UNAVAILABLE) while the registry is away. `close()` ends its connections, as
+    does letting go of the object.
     """
 
     def __init__(self, url: str) -> None:
@@ -77,6 +79,7 @@ class SchemaRegistry:
         except ValueError:
             detail = f"{self._url!r} is no address of a schema registry. Set SIGNALS_REGISTRY_URL to http://host:port/path."
             raise InfrastructureError(Reason.REGISTRY_UNAVAILABLE, detail) from None
+        self.close = weakref.finalize(self, self._client.close)
 
     def schema_id(self, topic: str, schema: AvroSchema) -> int:
         """The id under which this very schema is registered for the topic; registers nothing.

@@ -21,7 +21,7 @@ def encode_sound() -> EncodeSound:
 
 @pytest.fixture(scope="session")
 def encode_video() -> EncodeVideo:
-    """frames uint8 (n, height, width, 3), times in ms → bytes of a file, with sound (channels, n) at 16 kHz if given."""
+    """frames uint8 (n, height, width, 3), times in ms → bytes of a file, with sound (1, n) at 16 kHz if given."""
     return _encode_video
 
 
@@ -35,12 +35,12 @@ def _encode_sound(
     return file.getvalue()
 
 
-def _mux_sound(output, stream, samples, rate) -> None:
+def _mux_sound(output, stream, samples, rate, start_ms=0) -> None:
     layout = stream.codec_context.layout.name
     resampler = av.AudioResampler(format=stream.codec_context.format, layout=layout, rate=rate)
     interleaved = np.ascontiguousarray(samples.T, np.float32).reshape(1, -1)
     frame = av.AudioFrame.from_ndarray(interleaved, format="flt", layout=layout)
-    frame.sample_rate, frame.pts, frame.time_base = rate, 0, Fraction(1, rate)
+    frame.sample_rate, frame.pts, frame.time_base = rate, start_ms * rate // 1000, Fraction(1, rate)
     for converted in [*resampler.resample(frame), *resampler.resample(None)]:
         output.mux(stream.encode(converted))
     output.mux(stream.encode(None))
@@ -52,6 +52,7 @@ def _encode_video(
     container: str = "matroska",
     codec: str = "ffv1",
     sound: NDArray[np.float32] | None = None,
+    sound_start_ms: int = 0,
 ) -> bytes:
     times_ms = times_ms or [40 * index for index in range(len(frames))]
     file = io.BytesIO()
@@ -67,5 +68,5 @@ def _encode_video(
             output.mux(video.encode(frame))
         output.mux(video.encode(None))
         if audio is not None:
-            _mux_sound(output, audio, sound, 16_000)
+            _mux_sound(output, audio, sound, 16_000, sound_start_ms)
     return file.getvalue()

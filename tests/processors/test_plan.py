@@ -24,7 +24,9 @@ def test_work_is_by_material_and_kind() -> None:
 
 def test_needs_come_first() -> None:
     """A signal stands after all that it needs, also at several removes."""
-    ordered = in_order([text_signal("text.c", needs=("text.b",)), text_signal("text.b", needs=("text.a",)), text_signal("text.a")])
+    ordered = in_order(
+        [text_signal("text.c", needs=("text.b",)), text_signal("text.b", needs=("text.a",)), text_signal("text.a")]
+    )
     assert [signal.name for signal in ordered] == ["text.a", "text.b", "text.c"]
 
 

@@ -2,9 +2,7 @@
 
 import asyncio
 import os
-import signal
 import socket
-import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -15,6 +13,7 @@ from typing import Any
 import numpy as np
 import psutil
 import pytest
+import pytest_asyncio
 from decode_features import Scripted
 
 from processors.decode.limits import Limits
@@ -23,6 +22,8 @@ from processors.signal import Feature, Window
 from schemas.records import MediaKind, TextField
 from streams.decoding import DecodePool
 from streams.ports import LocalMedia
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 SCRIPTED = Scripted()
 MEMORY_BYTES = 2 * 1024**3
@@ -34,7 +35,7 @@ def make_pool(processes: int = 1, timeout_seconds: float = 20.0, **changes: Any)
     )
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def pool() -> AsyncIterator[DecodePool]:
     pool = make_pool()
     await pool.start()
@@ -57,9 +58,17 @@ def value_of(window: Window | PermanentError) -> int:
     return int(window.tensors["number"].item())
 
 
+def gone(pid: int) -> bool:
+    """Whether a process has ended; nobody may have reaped it yet."""
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
 async def until(condition: Any, seconds: float = 5.0) -> None:
     async with asyncio.timeout(seconds):
-        while not condition():
+        while not condition():  # noqa: ASYNC110  it watches another process
             await asyncio.sleep(0.01)
 
 
@@ -75,7 +84,7 @@ async def test_a_file_is_opened_by_the_process(pool: DecodePool, tmp_path: Path)
     """A spooled file is decoded by its path, also a relative one, although the process lives in another folder."""
     path = tmp_path / "spooled"
     path.write_text("rows:2")
-    relative = Path(os.path.relpath(path))
+    relative = Path(os.path.relpath(path))  # noqa: ASYNC240
     found = [item async for item in pool(LocalMedia(relative, 6, "0" * 64), MediaKind.TEXT, frozenset({SCRIPTED}))]
     assert [value_of(window) for _, window in found] == [0, 1]
 
@@ -85,7 +94,8 @@ async def test_large_windows_arrive_whole(pool: DecodePool) -> None:
     ((_, window),) = await collect(pool, "large:4300001")
     assert isinstance(window, Window)
     assert np.array_equal(window.tensors["large"], np.arange(4_300_001, dtype=np.uint8)[np.newaxis])
-    assert window.tensors["tail"].dtype == np.float64 and window.tensors["tail"].tolist() == [1.5]
+    assert window.tensors["tail"].dtype == np.float64
+    assert window.tensors["tail"].tolist() == [1.5]
     assert (window.start_ms, window.end_ms) == (10, 20)
 
 
@@ -148,17 +158,22 @@ async def test_a_hanging_decoder_is_killed() -> None:
 async def test_a_memory_bomb_meets_its_limit(pool: DecodePool) -> None:
     """More memory than allowed is LIMIT_EXCEEDED for that feature, in a process that goes on."""
     ((_, error),) = await collect(pool, "bomb:100")
-    assert isinstance(error, ContentError) and error.reason is Reason.LIMIT_EXCEEDED
+    assert isinstance(error, ContentError)
+    assert error.reason is Reason.LIMIT_EXCEEDED
     assert await numbers(pool, "rows:1") == [0]
 
 
 async def test_what_a_feature_raises_arrives(pool: DecodePool) -> None:
     """The text of a bug arrives with its type and place; an error of the tree arrives as it is."""
     ((_, bug),) = await collect(pool, "fail:bug")
-    assert isinstance(bug, PermanentError) and bug.reason is Reason.SIGNAL_CODE_FAILED
-    assert "KeyError" in bug.detail and "größe" in bug.detail and "decode_features.py" in bug.detail
+    assert isinstance(bug, PermanentError)
+    assert bug.reason is Reason.SIGNAL_CODE_FAILED
+    assert "KeyError" in bug.detail
+    assert "größe" in bug.detail
+    assert "decode_features.py" in bug.detail
     ((_, refused),) = await collect(pool, "fail:content")
-    assert isinstance(refused, ContentError) and refused.detail == "nothing in it"
+    assert isinstance(refused, ContentError)
+    assert refused.detail == "nothing in it"
 
 
 async def test_a_decoder_error_ends_all_features(pool: DecodePool, tmp_path: Path) -> None:
@@ -173,7 +188,8 @@ async def test_a_decoder_error_ends_all_features(pool: DecodePool, tmp_path: Pat
 async def test_tensors_of_objects_are_refused(pool: DecodePool) -> None:
     """Only bytes travel between the processes; a tensor of Python objects is the feature's mistake."""
     ((_, error),) = await collect(pool, "objects")
-    assert isinstance(error, PermanentError) and error.reason is Reason.SIGNAL_CODE_FAILED
+    assert isinstance(error, PermanentError)
+    assert error.reason is Reason.SIGNAL_CODE_FAILED
 
 
 @pytest.mark.parametrize("script", ["hang:30", "rows:100000"])
@@ -220,7 +236,8 @@ async def test_a_process_sees_nothing_of_the_worker(pool: DecodePool, monkeypatc
     assert len([name for name in seen["files"].split() if name.startswith("socket:")]) == 1
     assert "SIGNALS" not in seen["environment"]
     assert seen["modules"] == ""
-    assert seen["cwd"].endswith("(deleted)") and seen["entries"] == "0"
+    assert seen["cwd"].endswith("(deleted)")
+    assert seen["entries"] == "0"
 
 
 async def test_a_dead_server_is_replaced(pool: DecodePool) -> None:
@@ -230,7 +247,7 @@ async def test_a_dead_server_is_replaced(pool: DecodePool) -> None:
     assert server is not None
     server.kill()
     assert await numbers(pool, "rows:2") == [0, 1]
-    await until(lambda: not psutil.pid_exists(process))
+    await until(lambda: gone(process))
 
 
 async def test_closing_ends_processes_and_readers() -> None:
@@ -242,7 +259,7 @@ async def test_closing_ends_processes_and_readers() -> None:
     await asyncio.sleep(0.05)
     await pool.close()
     assert all(isinstance(result, asyncio.CancelledError) for result in await asyncio.gather(*readers, return_exceptions=True))
-    await until(lambda: not psutil.pid_exists(process))
+    await until(lambda: gone(process))
     with pytest.raises(RuntimeError, match="not running"):
         await collect(pool, "rows:1")
 
@@ -274,14 +291,15 @@ asyncio.run(main())
 """
 
 
-def test_no_process_outlives_a_killed_worker() -> None:
+async def test_no_process_outlives_a_killed_worker() -> None:
     """After kill -9 of a worker, its decode processes and their server are gone, although they were busy."""
     program = WORKER.format(path=sys.path)
-    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as worker:
-        assert worker.stdout
-        processes = [psutil.Process(int(worker.stdout.readline())) for _ in range(2)]
-        server = processes[0].parent()
-        assert server is not None and server.pid != worker.pid
-        worker.send_signal(signal.SIGKILL)
-        gone, alive = psutil.wait_procs([*processes, server], timeout=5)
-        assert not alive and len(gone) == 3
+    worker = await asyncio.create_subprocess_exec(sys.executable, "-c", program, stdout=asyncio.subprocess.PIPE)
+    assert worker.stdout
+    processes = [psutil.Process(int(await worker.stdout.readline())) for _ in range(2)]
+    server = processes[0].parent()
+    assert server is not None
+    assert server.pid != worker.pid
+    worker.kill()
+    await worker.wait()
+    await until(lambda: all(gone(process.pid) for process in [*processes, server]))

@@ -2,10 +2,14 @@
 
 import contextlib
 import io
+import pickle
 import struct
+import subprocess
+import sys
 import time
 import zlib
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -266,6 +270,29 @@ def test_other_views_are_a_mistake_of_ours() -> None:
     """Asking a picture for characters is not the content's fault."""
     with pytest.raises(TypeError, match="Picture"):
         list(decode_image(io.BytesIO(b""), frozenset({Characters()}), LIMITS))
+
+
+def test_decoding_opens_no_file_and_imports_nothing() -> None:
+    """All that a decode of any format needs is there after the import: a caged process can open nothing."""
+    program = (
+        "import io, pickle, sys\n"
+        "from processors.decode.image import decode_image\n"
+        "from processors.decode.limits import Limits\n"
+        "from processors.media import Picture\n"
+        "files = pickle.load(sys.stdin.buffer)\n"
+        "seen = []\n"
+        "sys.addaudithook(lambda event, details: seen.append((event, details[0])) if event in ('open', 'import') else None)\n"
+        "for file in files:\n"
+        "    list(decode_image(io.BytesIO(file), frozenset({Picture(16)}), Limits()))\n"
+        "sys.exit(repr(seen) if seen else 0)\n"
+    )
+    exif = Pil.Exif()
+    exif[0x0112] = 6
+    files = [saved(quadrants(), format, exif=exif) for format in FORMATS if format not in ("GIF", "BMP")]
+    files += [*SEEDS, saved(quadrants(), "MPO", save_all=True, append_images=[photo(32, 32)])]
+    root = Path(decode_image.__code__.co_filename).parents[2]
+    done = subprocess.run([sys.executable, "-c", program], input=pickle.dumps(files), capture_output=True, cwd=root, check=False)
+    assert (done.returncode, done.stderr.decode()) == (0, "")
 
 
 # ---- hostile files ----

@@ -66,7 +66,7 @@ def test_face_pixels_keep_the_whole_picture(size: tuple[int, int], expected: tup
     image = tensor(FacePixels(longest_side_px=640), pixels)
     assert image.shape == (1, expected[1], expected[0], 3)
     reference = np.asarray(Pil.fromarray(pixels).resize(expected, Pil.Resampling.BICUBIC))
-    assert np.abs(image[0].astype(int) - reference).mean() < 2.0
+    assert np.abs(image[0].astype(int) - reference).mean() < 4.0  # beyond a half, boxes of pixels are averaged before the bicubic
 
 
 @pytest.mark.parametrize("side", [0, -32, 100])

@@ -57,7 +57,15 @@ NOT_PUBLIC = [
     "fec0::1",
     "ff02::1",
 ]
-PUBLIC = ["8.8.8.8", "1.1.1.1", "172.32.0.1", "2606:4700:4700::1111", "2a00:1450:4001:81b::200e", "::ffff:8.8.8.8", "64:ff9b::8.8.8.8"]
+PUBLIC = [
+    "8.8.8.8",
+    "1.1.1.1",
+    "172.32.0.1",
+    "2606:4700:4700::1111",
+    "2a00:1450:4001:81b::200e",
+    "::ffff:8.8.8.8",
+    "64:ff9b::8.8.8.8",
+]
 
 
 @pytest.mark.parametrize("address", NOT_PUBLIC)
@@ -135,10 +143,24 @@ def test_allowed_addresses(allowed: str) -> None:
         guard.check_literal("127.0.0.2", 80)
 
 
-@pytest.mark.parametrize("host", ["2130706433", "0x7f000001", "0x7f.1", "0177.0.0.1", "127.1", "017700000001", "134744072", "08.8.8.8", "127.0.0.1.", "a.0x7f"])
+@pytest.mark.parametrize(
+    "host",
+    [
+        "2130706433",
+        "0x7f000001",
+        "0x7f.1",
+        "0177.0.0.1",
+        "127.1",
+        "017700000001",
+        "134744072",
+        "08.8.8.8",
+        "127.0.0.1.",
+        "a.0x7f",
+    ],
+)
 def test_old_notations_are_refused(host: str) -> None:
     """Decimal, octal, hexadecimal and short forms of IPv4 are refused, whatever they stand for."""
-    with pytest.raises(ContentError, match="IPv4|host name"):
+    with pytest.raises(ContentError, match="IPv4"):
         AddressGuard([]).check_literal(host, 80)
 
 

@@ -6,8 +6,9 @@ import os
 import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import aiohttp
@@ -105,21 +106,32 @@ async def site() -> AsyncIterator[Site]:
 
 
 @asynccontextmanager
-async def raw_server(answer: bytes, then_wait_seconds: float = 0) -> AsyncIterator[str]:
-    """Sends these bytes for any request and closes; gives its host:port."""
+async def raw_server(answer: bytes, then_silent: bool = False) -> AsyncIterator[str]:
+    """Sends these bytes for any request, then closes or says no more; gives its host:port."""
+    ended = asyncio.Event()
+    serving: set[asyncio.Task[None]] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(answer)
-        await writer.drain()
-        await asyncio.sleep(then_wait_seconds)
-        writer.close()
+        with suppress(ConnectionError, asyncio.IncompleteReadError):
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(answer)
+            await writer.drain()
+            if then_silent:
+                await ended.wait()
+        with suppress(ConnectionError):
+            writer.close()
+            await writer.wait_closed()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        serving.add(asyncio.create_task(serve(reader, writer)))
+
+    server = await asyncio.start_server(connected, "127.0.0.1", 0)
     try:
         yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
     finally:
         server.close()
+        ended.set()
+        await asyncio.gather(*serving)
 
 
 # ---- http: what arrives ----
@@ -184,7 +196,7 @@ async def test_http_does_not_unpack(folder: Path, site: Site) -> None:
 async def test_private_addresses_are_refused_unasked(folder: Path, site: Site) -> None:
     """Loopback by number or by name is refused, and the server there hears nothing of it."""
     async with opened(folder) as store:
-        for host in ("127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "①②⑦.⓪.⓪.①", "127。0。0。1"):  # noqa: RUF001
+        for host in ("127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "①②⑦.⓪.⓪.①", "127。0。0。1"):
             error = await failure(store, asset(f"http://{host}:{site.port}/clip"))
             assert isinstance(error, ContentError), host
             assert error.reason is Reason.ADDRESS_REFUSED, host
@@ -192,7 +204,18 @@ async def test_private_addresses_are_refused_unasked(folder: Path, site: Site) -
 
 
 @pytest.mark.parametrize(
-    "host", ["2130706433", "0x7f000001", "0x7f.1", "0177.0.0.1", "127.1", "127.0.0.1.", "127%2E0%2E0%2E1", "169.254.169.254", "[fd00:ec2::254]"]
+    "host",
+    [
+        "2130706433",
+        "0x7f000001",
+        "0x7f.1",
+        "0177.0.0.1",
+        "127.1",
+        "127.0.0.1.",
+        "127%2E0%2E0%2E1",
+        "169.254.169.254",
+        "[fd00:ec2::254]",
+    ],
 )
 async def test_addresses_in_disguise_are_refused(folder: Path, host: str) -> None:
     """No notation of a private address gets through."""
@@ -417,7 +440,7 @@ async def test_http_broken_answers_may_heal(folder: Path, answer: bytes, kind: t
 @pytest.mark.parametrize("limit", [{"fetch_idle_seconds": 0.1}, {"fetch_timeout_seconds": 0.1}])
 async def test_http_silence_is_a_timeout(folder: Path, answer: bytes, limit: dict[str, float]) -> None:
     """A server that falls silent, before or in the body, is left after the idle or the total time."""
-    async with raw_server(answer, then_wait_seconds=1) as host, opened(folder, allowed_hosts=host, **limit) as store:
+    async with raw_server(answer, then_silent=True) as host, opened(folder, allowed_hosts=host, **limit) as store:
         error = await failure(store, asset(f"http://{host}/clip"))
         assert isinstance(error, HealableError)
         assert error.reason is Reason.FETCH_TIMEOUT
@@ -453,7 +476,7 @@ async def test_tls_that_is_none_may_heal(folder: Path, site: Site) -> None:
 async def test_cancelling_a_fetch_leaves_nothing(folder: Path) -> None:
     """A cancelled fetch leaves no file behind."""
     answer = b"HTTP/1.1 200 OK\r\nContent-Length: 9000000\r\n\r\n" + b"x" * 3_000_000
-    async with raw_server(answer, then_wait_seconds=1) as host, opened(folder, allowed_hosts=host) as store:
+    async with raw_server(answer, then_silent=True) as host, opened(folder, allowed_hosts=host) as store:
         task = asyncio.create_task(fetched(store, asset(f"http://{host}/clip")))
         await asyncio.sleep(0.1)
         task.cancel()
@@ -591,25 +614,23 @@ async def test_full_spool_is_an_outage(folder: Path, monkeypatch: pytest.MonkeyP
 
 
 async def test_fetching_does_not_block_the_loop(folder: Path) -> None:
-    """While a large file is copied, the loop turns."""
+    """While a large file is copied, the loop turns, at least once for each part."""
     big = folder / "media/big.bin"
     with big.open("wb") as file:
         file.truncate(64 * 1024**2)
-    worst = 0.0
+    turns = 0
 
     async def watch() -> None:
-        nonlocal worst
-        loop = asyncio.get_running_loop()
+        nonlocal turns
         while True:
-            before = loop.time()
-            await asyncio.sleep(0.001)
-            worst = max(worst, loop.time() - before)
+            turns += 1
+            await asyncio.sleep(0.0001)
 
     watcher = asyncio.create_task(watch())
     async with opened(folder) as store, store(asset(big.as_uri())) as media:
         assert media.size_bytes == 64 * 1024**2
+        assert turns >= 16
     watcher.cancel()
-    assert worst < 0.15
 
 
 # ---- s3 without a server ----
@@ -634,7 +655,7 @@ async def test_s3_addresses_that_cannot_be_are_refused(folder: Path, uri: str) -
     [
         (b"HTTP/1.1 301 Moved\r\nContent-Length: 0\r\n\r\n", InfrastructureError, Reason.STORE_UNAVAILABLE),
         (b"HTTP/1.1 400 Bad\r\nContent-Length: 0\r\n\r\n", ContentError, Reason.ADDRESS_REFUSED),
-        (b"HTTP/1.1 400 Bad\r\nContent-Length: 25\r\n\r\n<Code>ExpiredToken</Code>", InfrastructureError, Reason.STORE_UNAVAILABLE),
+        (b"HTTP/1.1 400 Bad\r\nContent-Length: 12\r\n\r\nExpiredToken", InfrastructureError, Reason.STORE_UNAVAILABLE),
         (b"HTTP/1.1 401 No\r\nContent-Length: 0\r\n\r\n", ContentError, Reason.ACCESS_DENIED),
         (b"HTTP/1.1 403 No\r\nContent-Length: 25\r\n\r\n<Code>AccessDenied</Code>", ContentError, Reason.ACCESS_DENIED),
         (b"HTTP/1.1 403 No\r\nContent-Length: 21\r\n\r\nSignatureDoesNotMatch", InfrastructureError, Reason.STORE_UNAVAILABLE),
@@ -661,7 +682,7 @@ async def test_s3_answers(folder: Path, answer: bytes, kind: type[SignalsError],
 async def test_s3_silence_is_a_timeout(folder: Path) -> None:
     """A store that falls silent in the body is left after the idle time."""
     answer = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\nLast-Modified: Wed, 21 Oct 2015 07:28:00 GMT\r\n\r\nslow"
-    async with raw_server(answer, then_wait_seconds=1) as host:
+    async with raw_server(answer, then_silent=True) as host:
         options = {"s3_endpoint": f"http://{host}", "s3_access_key_id": "a", "s3_secret_access_key": "b"}
         async with opened(folder, fetch_idle_seconds=0.2, fetch_timeout_seconds=5, **options) as store:
             error = await failure(store, asset("s3://bucket/clip.mp3"))
@@ -681,9 +702,13 @@ async def test_s3_nobody_there_is_an_outage(folder: Path) -> None:
 # ---- no vendor's error is unmapped ----
 
 
+def classes_of(module: ModuleType, root: type[BaseException]) -> list[type[BaseException]]:
+    return [value for value in vars(module).values() if isinstance(value, type) and issubclass(value, root)]
+
+
 def aiohttp_errors() -> list[type[BaseException]]:
-    found = [v for v in vars(client_exceptions).values() if isinstance(v, type) and issubclass(v, aiohttp.ClientError)]
-    found += [v for v in vars(http_exceptions).values() if isinstance(v, type) and issubclass(v, http_exceptions.HttpProcessingError)]
+    found = classes_of(client_exceptions, aiohttp.ClientError)
+    found += classes_of(http_exceptions, http_exceptions.HttpProcessingError)
     found += [TimeoutError, ConnectionResetError, ssl.SSLError]
     return sorted({kind for kind in found if kind is not aiohttp.ClientError}, key=lambda kind: kind.__name__)
 
@@ -698,7 +723,7 @@ def test_no_error_of_aiohttp_is_unmapped(kind: type[BaseException]) -> None:
 
 
 def obstore_errors() -> list[type[BaseException]]:
-    found = [v for v in vars(obstore.exceptions).values() if isinstance(v, type) and issubclass(v, BaseException)]
+    found = classes_of(obstore.exceptions, BaseException)
     return [*found, FileNotFoundError, PermissionError, NotImplementedError, TimeoutError, OSError, ValueError]
 
 

@@ -1,3 +1,4 @@
+# ruff: noqa: ASYNC240
 import asyncio
 import errno
 import hashlib

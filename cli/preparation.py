@@ -1,0 +1,98 @@
+"""Downloads, models and servers, with progress bars: what `demo`, `up` and `models` have in common."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from embedded.cache import cache_folder
+from embedded.downloads import APICURIO, KAFKA, fetch
+from embedded.errors import EmbeddedError
+from embedded.model_repository import build
+from embedded.platform_check import unsupported_reason
+from processors.catalogue import SIGNALS
+from streams.settings import Settings
+
+__all__ = ["embedded_stack", "model_repository", "models_needed", "prepare", "provision", "step_bar", "wait_for_interrupt"]
+
+
+def models_needed() -> list[str]:
+    return sorted({signal.model.name for signal in SIGNALS if signal.model})
+
+
+def prepare(console: Console) -> Path:
+    """Checks the machine, fetches the servers, builds the models; the model repository. Quick when all is there already.
+
+    Raises EmbeddedError with a sentence if this machine cannot run the embedded Triton.
+    """
+    if (reason := unsupported_reason()) is not None:
+        raise EmbeddedError(reason)
+    for name, lock in (("Kafka", KAFKA), ("schema registry", APICURIO)):
+        with download_bar(console, f"fetching {name}") as progress:
+            fetch(lock, progress)
+    return model_repository(console)
+
+
+def model_repository(console: Console) -> Path:
+    with step_bar(console, "building models") as progress:
+        return build(cache_folder() / "models" / "embedded", "embedded", None, progress)
+
+
+@contextmanager
+def download_bar(console: Console, what: str) -> Iterator[Callable[[int, int, str], None]]:
+    """A bar that appears when there is something to fetch."""
+    bar = Progress(TextColumn("{task.description}"), BarColumn(), DownloadColumn(), console=console, transient=True)
+    with bar:
+        task = bar.add_task(what, total=None, visible=False)
+        yield lambda done, total, name: bar.update(task, completed=done, total=total, visible=done < total)
+
+
+@contextmanager
+def step_bar(console: Console, what: str) -> Iterator[Callable[[str, int, int], None]]:
+    bar = Progress(
+        SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), console=console, transient=True
+    )
+    with bar:
+        task = bar.add_task(what, total=None, visible=False)
+        yield lambda name, done, total: bar.update(
+            task, description=f"{what}: {name}", completed=done, total=total, visible=done < total
+        )
+
+
+@contextmanager
+def embedded_stack(folder: Path, console: Console) -> Iterator[Settings]:
+    """Kafka, registry and Triton in `folder`, with topics and schemas; the settings to use them; all gone afterwards."""
+    from embedded.sample_media import SAMPLES_FOLDER
+    from embedded.stack import Stack
+
+    repository = prepare(console)
+    with console.status("starting Kafka, schema registry and Triton"), Stack(folder, repository, models_needed()) as stack:
+        addresses = stack.environment()
+        settings = Settings(
+            kafka_brokers=addresses["SIGNALS_KAFKA_BROKERS"],
+            registry_url=addresses["SIGNALS_REGISTRY_URL"],
+            triton_urls=addresses["SIGNALS_TRITON_URLS"],
+            group="signals",
+            file_roots=str(SAMPLES_FOLDER),
+        )
+        provision(settings)
+        console.print(f"Kafka {settings.kafka_brokers}   registry {settings.registry_url}   Triton {settings.triton_urls}", style="dim")
+        yield settings
+
+
+def provision(settings: Settings) -> None:
+    """All topics and schemas of the catalogue, on one node."""
+    from streams.provisioning import apply
+
+    apply(settings, SIGNALS, partitions=8, replication=1)
+
+
+def wait_for_interrupt() -> None:
+    try:
+        while True:
+            time.sleep(3600)
+    except KeyboardInterrupt:
+        return
