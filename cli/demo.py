@@ -45,7 +45,14 @@ class Progress:
 
     @property
     def complete(self) -> bool:
-        return self.ledger.keys() >= self.events.keys()
+        return all(map(self.shown, self.events))
+
+    def shown(self, content_id: str) -> bool:
+        """Whether its ledger record and all records that it speaks of are here; they come from different partitions."""
+        ledger = self.ledger.get(content_id)
+        return ledger is not None and all(
+            (content_id, outcome.signal) in self.signals for outcome in ledger.outcomes if outcome.signal_id is not None
+        )
 
     def outcomes(self) -> Iterator[tuple[str, Outcome]]:
         for content_id, record in self.ledger.items():
@@ -172,7 +179,7 @@ def publish_and_follow(
 
 
 def worker_trouble(worker: subprocess.Popen[bytes], log: Path, progress: Progress) -> str:
-    missing = ", ".join(sorted(progress.events.keys() - progress.ledger.keys()))
+    missing = ", ".join(sorted(id for id in progress.events if not progress.shown(id)))
     if worker.returncode is None:
         return f"No outcome came within {LONGEST_SECONDS} s for {missing}."
     log_tail = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
@@ -188,10 +195,8 @@ def take(progress: Progress, record: SignalRecord | OutcomeRecord | None, consol
         progress.ledger[record.content_id] = record
     else:
         return
-    content_id = record.content_id
-    ledger = progress.ledger.get(content_id)
-    if ledger and all((content_id, o.signal) in progress.signals for o in ledger.outcomes if o.status in (Status.OK, Status.DEGRADED)):
-        console.print(content_block(progress, content_id))
+    if progress.shown(record.content_id):
+        console.print(content_block(progress, record.content_id))
 
 
 def content_block(progress: Progress, content_id: str) -> Group:
@@ -206,12 +211,19 @@ def content_block(progress: Progress, content_id: str) -> Group:
             continue
         mark = Text(f"  {STATUS_MARKS.get(outcome.status, '?')} ", style=STATUS_STYLES.get(outcome.status, ""))
         record = progress.signals.get((content_id, outcome.signal))
-        texts = [findings_line(entry.findings) for entry in record.entries] if record else [outcome_line(outcome)]
+        texts = entry_lines(record) if record else [outcome_line(outcome)]
         for text in texts:
             line = mark + Text(f"{outcome.signal:<16}", style="bold") + Text(text, style="dim" if record is None else "")
             line.truncate(WIDTH, overflow="ellipsis")
             lines.append(line)
     return Group(*lines)
+
+
+def entry_lines(record: SignalRecord) -> list[str]:
+    """The findings of each asset; of several, with their names."""
+    if len(record.entries) == 1:
+        return [findings_line(record.entries[0].findings)]
+    return [f"{entry.asset_id}: {findings_line(entry.findings)}" for entry in record.entries]
 
 
 def waiting_line(progress: Progress) -> Spinner:

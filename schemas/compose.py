@@ -39,11 +39,15 @@ def signal_schema(signal_name: str, version: int, shapes: Sequence[str]) -> dict
     Raises ValueError for a name that is no dotted lower-case name, a version below 1, and unknown, repeated or no shapes.
     """
     if not _SIGNAL_NAME.fullmatch(signal_name):
-        raise ValueError(f"{signal_name!r} is no signal name: use lower-case words with dots between them, such as audio.loudness")
+        raise ValueError(
+            f"{signal_name!r} is no signal name: use lower-case words with dots between them, such as audio.loudness"
+        )
     if version < 1:
         raise ValueError(f"Version {version} of {signal_name}: versions start at 1")
     if not shapes or len(set(shapes)) != len(shapes) or not set(shapes) <= set(SHAPES):
-        raise ValueError(f"{signal_name} has the shapes {list(map(str, shapes))}: it must have one or more of {', '.join(SHAPES)}, each once")
+        raise ValueError(
+            f"{signal_name} has the shapes {list(map(str, shapes))}: it must have one or more of {', '.join(SHAPES)}, each once"
+        )
     head = _part("SignalRecord")
     entry = {
         "type": "record",
@@ -51,7 +55,12 @@ def signal_schema(signal_name: str, version: int, shapes: Sequence[str]) -> dict
         "doc": f"What {signal_name} says of one asset.",
         "fields": [_ASSET_ID, *(field for field in _part("Findings")["fields"] if field["name"] in shapes)],
     }
-    entries = {"name": "entries", "type": {"type": "array", "items": entry}, "default": [], "doc": "One per asset, in the event's order."}
+    entries = {
+        "name": "entries",
+        "type": {"type": "array", "items": entry},
+        "default": [],
+        "doc": "One per asset, in the event's order.",
+    }
     record = {
         "type": "record",
         "name": "".join(word.capitalize() for word in re.split(r"[._]", signal_name)),

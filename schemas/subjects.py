@@ -65,7 +65,9 @@ def _files(topic: str) -> list[Path]:
     numbered = {int(match[1]): file for file in (_SUBJECTS / topic).glob("*.avsc") if (match := _FILE.fullmatch(file.name))}
     if sorted(numbered) != list(range(1, len(numbered) + 1)):
         found = ", ".join(f"v{number}" for number in sorted(numbered))
-        raise ValueError(f"schemas/subjects/{topic}/ has {found}: a version is missing. Restore it; committed schemas are never deleted.")
+        raise ValueError(
+            f"schemas/subjects/{topic}/ has {found}: a version is missing. Restore it; committed schemas are never deleted."
+        )
     return [numbered[number] for number in sorted(numbered)]
 
 

@@ -28,7 +28,16 @@ AvroSchema = Mapping[str, Any]
 
 _PREFIX: Final = struct.Struct(">bI")
 _MAGIC: Final = 0
-_UNFIT: Final = (EOFError, ValueError, LookupError, ArithmeticError, TypeError, AttributeError, struct.error, SchemaResolutionError)
+_UNFIT: Final = (
+    EOFError,
+    ValueError,
+    LookupError,
+    ArithmeticError,
+    TypeError,
+    AttributeError,
+    struct.error,
+    SchemaResolutionError,
+)
 """All that fastavro and the record classes raise for values and bytes that do not fit a schema."""
 
 
@@ -132,7 +141,9 @@ def _schema_id(payload: bytes) -> int:
         raise WireError(f"The payload has {len(payload)} bytes, but magic byte and schema id alone take {_PREFIX.size}")
     magic, schema_id = _PREFIX.unpack_from(payload)
     if magic != _MAGIC:
-        raise WireError(f"The payload starts with byte {payload[0]}, but Avro with a schema id (Confluent's wire format) starts with 0")
+        raise WireError(
+            f"The payload starts with byte {payload[0]}, but Avro with a schema id (Confluent's wire format) starts with 0"
+        )
     return int(schema_id)
 
 

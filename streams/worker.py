@@ -1,6 +1,7 @@
 """One member of the consumer group: checks what it needs, puts the parts together, runs until it is told to stop."""
 
 import asyncio
+import logging
 import os
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
@@ -89,6 +90,7 @@ def run(
         before=[pool.start],
         after=[pool.close, store.close, triton.close],
     )
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # the registry client's, a line for each request
     uvloop.install()
     faust.Worker(app, loglevel=loglevel, loop=asyncio.new_event_loop(), redirect_stdouts=False).execute_from_commandline()
 

@@ -96,10 +96,8 @@ def bomb(argument: str) -> Iterator[Window]:
 
 
 def fail(argument: str) -> Iterator[Window]:
-    if argument == "content":
-        raise ContentError(Reason.EMPTY_CONTENT, "nothing in it")
-    raise KeyError("no such thing as größe")
-    yield
+    yield from ()
+    raise ContentError(Reason.EMPTY_CONTENT, "nothing in it") if argument == "content" else KeyError("no such thing as größe")
 
 
 def objects(argument: str) -> Iterator[Window]:

@@ -49,9 +49,7 @@ def many(strategy):
 
 labels = st.builds(Label, scheme=texts, scheme_version=texts, id=texts, name=maybe(texts), score=floats)
 points = st.builds(Point, x=floats, y=floats)
-vectors = st.builds(
-    Vector, dtype=st.sampled_from(VectorDtype), dim=ints, normalized=st.booleans(), data=st.binary(max_size=64)
-)
+vectors = st.builds(Vector, dtype=st.sampled_from(VectorDtype), dim=ints, normalized=st.booleans(), data=st.binary(max_size=64))
 segments = st.builds(Segment, start_ms=longs, end_ms=longs, score=maybe(floats), labels=many(labels))
 regions = st.builds(
     Region,

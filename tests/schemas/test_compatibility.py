@@ -112,7 +112,10 @@ MATRIX = {
         written={"f": "B"},
     ),
     "enum: reorder symbols": Change(
-        record(("f", enum("UNKNOWN", "A", "B", default="UNKNOWN"))), record(("f", enum("UNKNOWN", "B", "A", default="UNKNOWN"))), OK, OK
+        record(("f", enum("UNKNOWN", "A", "B", default="UNKNOWN"))),
+        record(("f", enum("UNKNOWN", "B", "A", default="UNKNOWN"))),
+        OK,
+        OK,
     ),
     "int → long": Change(record(("f", "int")), record(("f", "long")), OK, FAIL),
     "float → double": Change(record(("f", "float")), record(("f", "double")), OK, FAIL),
@@ -153,9 +156,7 @@ MATRIX = {
         OK,
         rule="bytes as decimal is not in use here",
     ),
-    "documentation and properties": Change(
-        record(doc="old"), record(doc="new", **{"confluent:tags": ["PII"]}), OK, OK
-    ),
+    "documentation and properties": Change(record(doc="old"), record(doc="new", **{"confluent:tags": ["PII"]}), OK, OK),
 }
 
 

@@ -17,7 +17,9 @@ EVERYTHING = fastavro.parse_schema(compose.signal_schema("all.shapes", 1, compos
 READERS = [(EVENTS, wire.content_published), (LEDGER, wire.outcome_record), (EVERYTHING, wire.signal_record)]
 
 NEWER_EVENTS = json.loads(json.dumps(compose.content_published_schema()))
-NEWER_EVENTS["fields"].insert(0, {"name": "extra", "type": {"type": "map", "values": {"type": "array", "items": "double"}}, "default": {}})
+NEWER_EVENTS["fields"].insert(
+    0, {"name": "extra", "type": {"type": "map", "values": {"type": "array", "items": "double"}}, "default": {}}
+)
 NEWER_EVENTS["fields"].append({"name": "more", "type": ["null", {"type": "fixed", "name": "F", "size": 2**40}], "default": None})
 
 PREFIX = b"\x00\x00\x00\x00\x07"
@@ -47,7 +49,9 @@ def read_as_all(body: bytes) -> None:
 
 
 extreme_longs = st.sampled_from([-(2**63), -(2**62), -(2**32), -3, -1, 0, 1, 3, 7, 64, 2**31, 2**40, 2**62, 2**63 - 1]).map(long)
-pieces = st.one_of(st.binary(max_size=24), extreme_longs, st.just(long(36) + b"7c9d6a1e-10b4-5f0f-9a51-0a4a3d1c2b22"), st.just(b"\x00" * 9))
+pieces = st.one_of(
+    st.binary(max_size=24), extreme_longs, st.just(long(36) + b"7c9d6a1e-10b4-5f0f-9a51-0a4a3d1c2b22"), st.just(b"\x00" * 9)
+)
 
 
 @given(st.lists(pieces, max_size=20).map(b"".join))
@@ -113,7 +117,7 @@ def test_a_bare_event():
         (b"\x00\x00\x00\x07", "has 4 bytes"),
         (b"\x01\x00\x00\x00\x07" + head() + REST, "starts with byte 1"),
         (b"\xff\x00\x00\x00\x07" + head() + REST, "starts with byte 255"),
-        (b"{\"event_id\": \"e\"}", "starts with byte 123"),
+        (b'{"event_id": "e"}', "starts with byte 123"),
         (b"\x00\x00\x00\x00\x08" + head() + REST, "No schema is known for id 8"),
         (PREFIX, "The body ends before the record signals.ContentPublished (schema id 7) does"),
         (PREFIX + head(event_id=long(2**62) + b"e") + REST, "ends before"),
@@ -142,7 +146,9 @@ def test_the_wrong_record_is_refused():
         wire.decode(PREFIX + head() + REST, {7: EVENTS}.__getitem__, LEDGER)
 
 
-@pytest.mark.parametrize("item", ["double", "float", "boolean", {"type": "fixed", "name": "F", "size": 4}, ["null", "int"], "string"])
+@pytest.mark.parametrize(
+    "item", ["double", "float", "boolean", {"type": "fixed", "name": "F", "size": 4}, ["null", "int"], "string"]
+)
 def test_a_field_that_is_passed_over_is_read_first(item):
     """A count that is far beyond the body is noticed in fields that our schema lacks, too."""
     newer = compose.content_published_schema()

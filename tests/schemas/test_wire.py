@@ -142,7 +142,12 @@ def test_only_the_schemas_shapes_are_in_the_body():
 def test_any_mapping_and_enum_will_do():
     """Mappings that are no dicts and enum members as strings are written like their plain counterparts."""
     plain = ContentPublished(
-        event_id="e", content_id="c", content_version=1, tenant="t", published_at=datetime(2026, 1, 2, tzinfo=UTC), attributes={"a": "b"}
+        event_id="e",
+        content_id="c",
+        content_version=1,
+        tenant="t",
+        published_at=datetime(2026, 1, 2, tzinfo=UTC),
+        attributes={"a": "b"},
     )
     dressed = dataclasses.replace(plain, attributes=MappingProxyType({"a": "b"}), tenant=MediaKind.AUDIO)
     assert wire.encode(dressed, EVENTS, 1) == wire.encode(dataclasses.replace(plain, tenant="AUDIO"), EVENTS, 1)
@@ -165,13 +170,18 @@ def test_any_mapping_and_enum_will_do():
         ({"model": ModelVersion(name=None, version="1")}, "name"),
         ({"timings_ms": {1: 2}}, "timings_ms"),
         ({"timings_ms": {"decode": "long"}}, "int"),
-        ({"entries": (Entry(asset_id="a7", findings=Findings(vector=Vector(dtype="x", dim=1, normalized=True, data=b""))),)}, "'a7' has vector"),
+        (
+            {"entries": (Entry(asset_id="a7", findings=Findings(vector=Vector(dtype="x", dim=1, normalized=True, data=b""))),)},
+            "'a7' has vector",
+        ),
         ({"entries": 1}, "iterable"),
     ],
 )
 def test_what_does_not_fit_is_not_written(changes, said):
     """A record that its schema cannot hold is refused, with schema and fault named."""
-    with pytest.raises(wire.WireError, match=r"SignalRecord does not fit the schema signals.audio.loudness.v1.AudioLoudness") as caught:
+    with pytest.raises(
+        wire.WireError, match=r"SignalRecord does not fit the schema signals.audio.loudness.v1.AudioLoudness"
+    ) as caught:
         wire.encode(loudness_record(**changes), LOUDNESS, ID)
     assert said in str(caught.value)
 
@@ -200,7 +210,13 @@ def event_schema(change):
 
 
 def event(**changes) -> ContentPublished:
-    fields = {"event_id": "e", "content_id": "c", "content_version": 1, "tenant": "t", "published_at": datetime(2026, 1, 2, tzinfo=UTC)}
+    fields = {
+        "event_id": "e",
+        "content_id": "c",
+        "content_version": 1,
+        "tenant": "t",
+        "published_at": datetime(2026, 1, 2, tzinfo=UTC),
+    }
     return ContentPublished(**fields | changes)
 
 
@@ -214,10 +230,16 @@ def written(schema, **changes) -> bytes:
 
 def test_a_newer_writers_field_is_passed_over():
     """A reader with the older schema reads a newer record, as the JSON that a registry gives or parsed."""
-    newer = event_schema(lambda fields, schema: schema["fields"].insert(0, {"name": "mood", "type": {"type": "map", "values": "long"}, "default": {}}))
+    newer = event_schema(
+        lambda fields, schema: schema["fields"].insert(
+            0, {"name": "mood", "type": {"type": "map", "values": "long"}, "default": {}}
+        )
+    )
     payload = written(newer, mood={"a": 1, "b": 2})
     for schema in (newer, fastavro.parse_schema(newer)):
-        assert wire.content_published(wire.decode(payload, {ID: schema}.__getitem__, EVENTS)) == event(texts=(TextField(name="n", value="v"),))
+        assert wire.content_published(wire.decode(payload, {ID: schema}.__getitem__, EVENTS)) == event(
+            texts=(TextField(name="n", value="v"),)
+        )
 
 
 def test_an_older_writers_missing_fields_get_defaults():
@@ -260,5 +282,3 @@ def test_typed_readers_refuse_other_rows():
             typed(row)
     with pytest.raises(wire.WireError, match="The row is no content-published event"):
         wire.content_published({**row, "surprise": 1})
-
-
