@@ -64,6 +64,7 @@ class ServerProcess:
         with self._guardian.stdout as answer:
             line = answer.readline()
         if not line:
+            self.stop()
             raise self._failed("could not be started")
         self.pid = int(line)
 

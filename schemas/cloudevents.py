@@ -30,7 +30,8 @@ def headers(id: str, source: str, type: str, time: datetime, content_type: str =
 def parse(headers: Iterable[tuple[str, bytes | None]]) -> dict[str, str]:
     """The attributes by their CloudEvents names (id, source, …, datacontenttype), extensions too; other headers are left out.
 
-    Whatever the headers hold, this raises nothing: of two with one name the last counts, and bytes that are no UTF-8 become U+FFFD.
+    Whatever the headers hold, this raises nothing: of two with one name the last counts, and bytes that are no UTF-8 become
+    U+FFFD.
     """
     attributes = {}
     for header, value in headers:

@@ -1,11 +1,12 @@
 """The rules that every change of a topic's schema must pass.
 
-Two kinds. **Resolution** (Avro 1.12, Schema Resolution): each version can be read by the schema of each other version, older and newer,
-which registries call FULL_TRANSITIVE. **Rules of the house**, for what resolution lets pass although it breaks readers: another unit
-under a logical type, another record name in generated classes, an enum that cannot grow, an optional field that cannot go.
+Two kinds. **Resolution** (Avro 1.12, Schema Resolution): each version can be read by the schema of each other version, older and
+newer, which registries call FULL_TRANSITIVE. **Rules of the house**, for what resolution lets pass although it breaks readers:
+another unit under a logical type, another record name in generated classes, an enum that cannot grow, an optional field that
+cannot go.
 
-Resolution is judged here, in a few lines, and not by the `avro` package, because the types in use are few and a sentence that names the
-field is worth more than that package's codes. The tests hold both to the same verdicts.
+Resolution is judged here, in a few lines, and not by the `avro` package, because the types in use are few and a sentence that
+names the field is worth more than that package's codes. The tests hold both to the same verdicts.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -139,11 +140,11 @@ def _of_one(avro_type: AvroType, path: str, enclosing: tuple[str, ...]) -> Itera
         yield from _of_one(avro_type["items" if kind == "array" else "values"], f"{path}[]", enclosing)
     elif kind == "enum":
         if avro_type["symbols"][0] != "UNKNOWN" or avro_type.get("default") != "UNKNOWN":
-            yield f"{_at(path)}the enum {avro_type['name']} must have UNKNOWN as its first symbol and as its (own) default, to grow later"
+            yield f"{_at(path)}the enum {avro_type['name']} must have UNKNOWN as first symbol and own default, to grow later"
     elif kind in enclosing:
         yield f"{_at(path)}{kind} contains itself, and could nest without end"
     if (logical := _logical(avro_type)) and (kind, logical) not in _LOGICAL_TYPES:
-        yield f"{_at(path)}{kind} as {logical} is not in use here; times are timestamp-micros, ids uuid strings, amounts long micro-units"
+        yield f"{_at(path)}{kind} as {logical} is not in use here; times are timestamp-micros, ids uuid strings, amounts long"
 
 
 def _of_union(branches: Sequence[AvroType], path: str, enclosing: tuple[str, ...]) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """Composes the self-contained schema of a topic from the parts under `parts/`.
 
-A part is one named type, in the file of its name (`signals.ModelVersion` in `model_version.avsc`), and names other parts in full. A
-composed schema has each part in full where it is first used and by name after that, as every Avro parser wants it.
+A part is one named type, in the file of its name (`signals.ModelVersion` in `model_version.avsc`), and names other parts in
+full. A composed schema has each part in full where it is first used and by name after that, as every Avro parser wants it.
 """
 
 import json

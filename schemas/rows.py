@@ -1,8 +1,8 @@
 """Records ↔ rows: between the classes of `records` and what fastavro reads and writes.
 
-A row is a dict from field name to value; arrays are lists, a uuid is read as uuid.UUID. On the way out the schema leads: only its fields
-are taken. An Entry's Findings lie flat in its row. Nothing here catches: values that do not fit raise ValueError, LookupError,
-TypeError or AttributeError, which `wire` turns into WireError.
+A row is a dict from field name to value; arrays are lists, a uuid is read as uuid.UUID. On the way out the schema leads: only its
+fields are taken. An Entry's Findings lie flat in its row. Nothing here catches: values that do not fit raise ValueError,
+LookupError, TypeError or AttributeError, which `wire` turns into WireError.
 """
 
 import re

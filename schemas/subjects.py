@@ -1,11 +1,11 @@
-"""The committed history of every topic's schema: `subjects/<topic>/v<N>.avsc`, v1 first. Nothing there is ever changed or deleted."""
+"""The committed history of every topic's schema: `subjects/<topic>/v<N>.avsc`, v1 first. Nothing there is changed or deleted."""
 
 import json
 import re
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from fastavro import parse_schema
 
@@ -46,7 +46,7 @@ def latest(topic: str) -> ParsedSchema:
 
 
 def save(topic: str, schema: Mapping[str, Any]) -> Path | None:
-    """Writes the schema as the topic's next version: v1 if there is none. Gives None, and writes nothing, if the newest one equals it.
+    """Writes the schema as the topic's next version, v1 if there is none; writes nothing and gives None if the newest equals it.
 
     schema: unparsed, as `compose` gives it. Whether the change is allowed is for `compatibility.problems` to say.
     """
@@ -72,5 +72,4 @@ def _files(topic: str) -> list[Path]:
 
 
 def _parsed(file: Path) -> ParsedSchema:
-    parsed: ParsedSchema = parse_schema(json.loads(file.read_text(encoding="utf-8")))
-    return parsed
+    return cast(ParsedSchema, parse_schema(json.loads(file.read_text(encoding="utf-8"))))

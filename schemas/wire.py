@@ -1,8 +1,8 @@
 """Confluent's wire format around Avro: magic byte 0, schema id (4 bytes, big-endian), body.
 
-What comes in may be hostile: whatever the bytes, `split`, `decode` and the typed readers give a value or raise WireError, and need time
-and memory in proportion to the bytes that are there, not to the lengths and counts that they claim. Writers' schemas that could break
-that promise, recursive ones and those with types that take no bytes, are refused.
+What comes in may be hostile: whatever the bytes, `split`, `decode` and the typed readers give a value or raise WireError, and
+need time and memory in proportion to the bytes that are there, not to the lengths and counts that they claim. Writers' schemas
+that could break that promise, recursive ones and those with types that take no bytes, are refused.
 
 fastavro's leniency stays: an enum index or union branch of -1 counts from the end, as Python does.
 """
@@ -10,7 +10,7 @@ fastavro's leniency stays: an enum index or union branch of -1 counts from the e
 import struct
 from collections.abc import Callable, Mapping
 from io import BytesIO
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 from fastavro import parse_schema, schemaless_reader, schemaless_writer
 from fastavro.read import SchemaResolutionError
@@ -24,7 +24,7 @@ __all__ = ["Row", "WireError", "content_published", "decode", "encode", "outcome
 
 T = TypeVar("T")
 AvroSchema = Mapping[str, Any]
-"""A schema, parsed by fastavro or as JSON has it (it is then parsed once, as long as the object is the same). Never change one."""
+"""A schema, parsed by fastavro or as JSON has it (then parsed once, as long as the object is the same). Never change one."""
 
 _PREFIX: Final = struct.Struct(">bI")
 _MAGIC: Final = 0
@@ -48,8 +48,8 @@ class WireError(ValueError):
 def encode(record: ContentPublished | SignalRecord | OutcomeRecord, schema: AvroSchema, schema_id: int) -> bytes:
     """The record as bytes of `schema`. schema_id: under which the registry knows it, 0 to 2**32 - 1.
 
-    Raises WireError where the record does not fit: a value of another type, a time without timezone, an id that is no UUID, a body
-    shape that is filled although the schema lacks it.
+    Raises WireError where the record does not fit: a value of another type, a time without timezone, an id that is no UUID, a
+    body shape that is filled although the schema lacks it.
     """
     prepared = _prepare(schema)
     out = BytesIO()
@@ -88,7 +88,7 @@ def _whole(payload: bytes, writer: "_Prepared", schema_id: int) -> dict[str, Any
     stream = BytesIO(payload)
     stream.seek(_PREFIX.size)
     try:
-        row: dict[str, Any] = schemaless_reader(stream, writer.parsed, None)
+        row = cast(dict[str, Any], schemaless_reader(stream, writer.parsed, None))
     except EOFError as error:
         raise WireError(f"The body ends before the record {writer.name} (schema id {schema_id}) does: {_said(error)}") from error
     except _UNFIT as error:
@@ -101,13 +101,13 @@ def _whole(payload: bytes, writer: "_Prepared", schema_id: int) -> dict[str, Any
 def _resolved(payload: bytes, writer: "_Prepared", reader: "_Prepared", schema_id: int) -> dict[str, Any]:
     """The record as the reader's schema wants it, from a payload that `_whole` has read to its end before.
 
-    Never without that: fastavro passes over floats, booleans and fixed of fields that the reader lacks without looking for the end, so
-    that ten bytes which claim 2**62 of them would keep it busy for years.
+    Never without that: fastavro passes over floats, booleans and fixed of fields that the reader lacks without looking for the
+    end, so that ten bytes which claim 2**62 of them would keep it busy for years.
     """
     stream = BytesIO(payload)
     stream.seek(_PREFIX.size)
     try:
-        row: dict[str, Any] = schemaless_reader(stream, writer.parsed, reader.parsed)
+        row = cast(dict[str, Any], schemaless_reader(stream, writer.parsed, reader.parsed))
     except _UNFIT as error:
         message = f"The record {writer.name} (schema id {schema_id}) does not resolve to {reader.name}: {_said(error)}"
         raise WireError(message) from error
@@ -159,7 +159,7 @@ class _Prepared:
 
     def __init__(self, schema: AvroSchema) -> None:
         try:
-            self.parsed: Any = parse_schema(schema)
+            self.parsed: Any = parse_schema(cast(dict[str, Any], schema))
             is_record = isinstance(self.parsed, dict) and self.parsed["type"] == "record"
             problem = _hazard(self.parsed, in_union=False, open_types=()) if is_record else "it is not that of a record"
         except (SchemaParseException, *_UNFIT) as error:

@@ -7,6 +7,7 @@ taken over, so what it says is checked and never unpickled.
 
 import json
 import math
+import re
 import socket
 import struct
 from collections.abc import Iterable, Sequence
@@ -15,23 +16,39 @@ from enum import Enum
 import numpy as np
 from numpy.typing import NDArray
 
-from processors.decode.windows import MAX_WINDOW_BYTES
+from processors.decode.windows import MAX_WINDOW_BYTES, TENSOR_KINDS
 from processors.errors import ContentError, ContractError, ModelError, PermanentError, Reason
 from processors.signal import Window
 
-__all__ = ["PREFIX_BYTES", "Kind", "error_frame", "frame", "parse_error", "parse_prefix", "parse_window", "send", "window_frame"]
+__all__ = [
+    "NONSENSE",
+    "PREFIX_BYTES",
+    "Kind",
+    "error_frame",
+    "frame",
+    "parse_error",
+    "parse_prefix",
+    "parse_window",
+    "send",
+    "window_frame",
+]
 
 Bytes = bytes | bytearray | memoryview
 
 _PREFIX = struct.Struct("<cxxxIQ")
 PREFIX_BYTES = _PREFIX.size
 _ALIGNMENT_BYTES = 64
+_DTYPE = re.compile(rf"[<>|][{TENSOR_KINDS}]\d{{1,9}}")
 _MAX_HEADER_BYTES = 1024**2
 _MAX_BODY_BYTES = MAX_WINDOW_BYTES + 1024**2
 _MAX_DETAIL = 2000
 _ERRORS: dict[str, type[PermanentError]] = {
     kind.__name__: kind for kind in (PermanentError, ContentError, ContractError, ModelError)
 }
+
+
+NONSENSE = (ValueError, TypeError, LookupError, ArithmeticError, RecursionError)
+"""What parsing raises when a decode process, taken over or mad, writes what this module never would."""
 
 
 class Kind(Enum):
@@ -84,14 +101,14 @@ def window_frame(index: int, window: Window) -> list[Bytes]:
 
 
 def parse_window(header: bytes, body: NDArray[np.uint8]) -> tuple[int, Window]:
-    """Feature number and window; its tensors are views of body. Raises ValueError or TypeError if header and body do not fit."""
+    """Feature number and window; its tensors are views of body. Raises one of NONSENSE."""
     index, start_ms, end_ms, described = json.loads(header)
     tensors = {}
     start = 0
     for name, dtype_name, shape in described:
-        dtype = np.dtype(dtype_name)
-        if dtype.hasobject or min(shape, default=0) < 0:
+        if not _DTYPE.fullmatch(dtype_name) or min(shape, default=0) < 0:
             raise ValueError(f"no tensor has dtype {dtype_name} and shape {shape}")
+        dtype = np.dtype(dtype_name)
         size_bytes = math.prod(shape) * dtype.itemsize
         tensors[str(name)] = body[start : start + size_bytes].view(dtype).reshape(shape)
         start += size_bytes + _padding(size_bytes)
@@ -108,6 +125,6 @@ def error_frame(kind: Kind, error: PermanentError, index: int = 0) -> list[Bytes
 
 
 def parse_error(header: bytes) -> tuple[int, PermanentError]:
-    """Feature number (0 if it concerns the whole asset) and error. Raises ValueError, TypeError or KeyError."""
+    """Feature number (0 if it concerns the whole asset) and error. Raises one of NONSENSE."""
     index, name, reason, detail = json.loads(header)
     return int(index), _ERRORS[name](Reason(reason), str(detail)[:_MAX_DETAIL])

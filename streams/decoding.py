@@ -18,7 +18,7 @@ from processors.errors import ContentError, PermanentError, Reason
 from processors.signal import Feature, Window
 from schemas.records import MediaKind, TextField
 from streams.decode_child import Job, ProcessSettings
-from streams.decode_wire import Kind, parse_error, parse_window
+from streams.decode_wire import NONSENSE, Kind, parse_error, parse_window
 from streams.fork_server import DecodeProcess, ForkServer, LaunchError, ProcessLostError
 from streams.ports import LocalMedia
 
@@ -88,7 +88,7 @@ class DecodePool:
             raise RuntimeError("The decode pool is not running; await its start() first")
         order = tuple(features)
         where = media if isinstance(media, TextField) else media.path.absolute()
-        request = _Request(pickle.dumps(Job(where, kind, order)), self._windows_ahead)
+        request = _Request(pickle.dumps(Job(where, kind, order)), len(order), self._windows_ahead)
         self._requests.put_nowait(request)
         try:
             while (item := await request.take()) is not None:
@@ -174,15 +174,15 @@ class _Slot:
                                 return None
                             case _:
                                 raise ValueError(f"no place for a frame of kind {kind.name}")
-                    except (ValueError, TypeError, LookupError) as nonsense:
+                    except NONSENSE as nonsense:
                         raise ProcessLostError(f"it wrote what makes no sense: {nonsense}") from None
 
 
 class _Request:
     """One asset, from the moment its reader asks for it until reader and slot are done with it."""
 
-    def __init__(self, job: bytes, windows_ahead: int) -> None:
-        self.job, self.windows_ahead = job, windows_ahead
+    def __init__(self, job: bytes, features: int, windows_ahead: int) -> None:
+        self.job, self.features, self.windows_ahead = job, features, windows_ahead
         self.abandoned = False
         self.attempt: _Attempt | None = None
         self.delivered: Counter[int] = Counter()  # by feature number
@@ -239,11 +239,18 @@ class _Attempt:
         self._over = True
 
     def deliver(self, number: int, window: Window | PermanentError) -> None:
-        """Hands a window to the reader, unless a former attempt has done so: windows of one feature are the same each time."""
+        """Hands a window to the reader, unless a former attempt has done so: windows of one feature are the same each time.
+
+        Raises ValueError if the process has no right to send it.
+        """
+        if not 0 <= number < self._request.features:
+            raise ValueError(f"there is no feature {number}")
         self._came[number] += 1
         if self._came[number] <= self._request.delivered[number]:
             self._process.tell(Kind.TAKEN)
         elif not self._request.abandoned:
+            if self._unacknowledged == self._request.windows_ahead:
+                raise ValueError(f"more than {self._request.windows_ahead} windows ahead of its reader")
             self._request.delivered[number] += 1
             self._unacknowledged += 1
             if self._unacknowledged == self._request.windows_ahead:

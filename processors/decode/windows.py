@@ -15,10 +15,13 @@ from processors.media import MissingStream, Piece, View
 from processors.signal import Feature, FeatureStream, Window
 from schemas.records import MediaKind, TextField
 
-__all__ = ["MAX_WINDOW_BYTES", "windows"]
+__all__ = ["MAX_WINDOW_BYTES", "TENSOR_KINDS", "windows"]
 
 MAX_WINDOW_BYTES = 256 * 1024**2
 """Largest window, all tensors together: what a worker sets aside for one is bounded by this, whatever a feature makes."""
+
+TENSOR_KINDS = "biufcSU"
+"""Kinds of dtype, as numpy letters them, that a window's tensors may have: those whose bytes say all."""
 
 
 def windows(
@@ -112,8 +115,8 @@ def _pieces(media: BinaryIO | TextField, kind: MediaKind, views: frozenset[View]
 
 def _checked(window: Window) -> Window:
     for name, tensor in window.tensors.items():
-        if tensor.dtype.hasobject:
-            raise TypeError(f"tensor {name!r} holds Python objects; make it numbers, or fixed-size bytes")
+        if tensor.dtype.kind not in TENSOR_KINDS:
+            raise TypeError(f"tensor {name!r} is of dtype {tensor.dtype}; make it numbers, or strings of fixed size")
     total_bytes = sum(tensor.nbytes for tensor in window.tensors.values())
     if total_bytes > MAX_WINDOW_BYTES:
         raise ValueError(f"a window has {total_bytes} bytes, more than {MAX_WINDOW_BYTES}; make shorter windows")

@@ -156,7 +156,9 @@ def test_no_network(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> 
     """Where nobody answers, the sentence names file, address and what to look at."""
     (nobody,) = free_ports(1)
     monkeypatch.setenv("SIGNALS_MAVEN_URL", f"http://{LOOPBACK}:{nobody}")
-    with pytest.raises(EmbeddedError, match=rf"part1-1\.0\.jar could not be fetched from http://{LOOPBACK}:{nobody} .*check the network"):
+    with pytest.raises(
+        EmbeddedError, match=rf"part1-1\.0\.jar could not be fetched from http://{LOOPBACK}:{nobody} .*check the network"
+    ):
         fetch_artifacts(ARTIFACTS[:1], silent)
 
 

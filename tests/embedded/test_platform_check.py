@@ -11,7 +11,9 @@ from embedded.platform_check import Machine, libpython_folder, this_machine, uns
 GOOD = Machine(system="Linux", processor="x86_64", glibc=(2, 36), python=(3, 11), shared_libpython=True)
 
 
-@pytest.mark.parametrize("machine", [GOOD, replace(GOOD, glibc=(2, 35)), replace(GOOD, glibc=(3, 0)), replace(GOOD, python=(3, 12))])
+@pytest.mark.parametrize(
+    "machine", [GOOD, replace(GOOD, glibc=(2, 35)), replace(GOOD, glibc=(3, 0)), replace(GOOD, python=(3, 12))]
+)
 def test_supported(machine: Machine) -> None:
     """Linux on x86-64 with a new enough glibc and a right Python with a shared library will do."""
     assert unsupported_reason(machine) is None

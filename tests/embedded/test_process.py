@@ -16,7 +16,8 @@ ROOT = Path(__file__).resolve().parents[2]
 READY = "import sys, time, subprocess; print('up', flush=True)\n"
 FOREVER = READY + "time.sleep(600)"
 STUBBORN = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + FOREVER
-WITH_CHILD = READY + "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)']); print(child.pid, flush=True); time.sleep(600)"
+CHILD = "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])\n"
+WITH_CHILD = READY + CHILD + "print(child.pid, flush=True); time.sleep(600)"
 
 
 def server(folder: Path, code: str, grace_seconds: float = 5.0, leftovers: str = "") -> ServerProcess:
@@ -82,7 +83,9 @@ def test_death_while_starting(tmp_path: Path) -> None:
     process = server(tmp_path, "import sys; sys.exit('no such model')")
     process.start()
     began = time.monotonic()
-    with pytest.raises(EmbeddedError, match=r"(?s)The test server ended while it started; its log is .*/log and ends so:\nno such model"):
+    with pytest.raises(
+        EmbeddedError, match=r"(?s)The test server ended while it started; its log is .*/log and ends so:\nno such model"
+    ):
         process.wait_until(lambda: False, 60)
     assert time.monotonic() - began < 10
 
@@ -136,7 +139,9 @@ if bystander:
     print(process.pid, bystander, flush=True)
 time.sleep(600)
 """
-    with subprocess.Popen([sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE) as owner:
+    with subprocess.Popen(
+        [sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE
+    ) as owner:
         assert owner.stdout is not None
         pid, bystander = map(int, owner.stdout.readline().split())
         child = int(log_tail(tmp_path / "log").split()[1])

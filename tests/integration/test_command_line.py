@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, gather, running_worker, signals_command
+from running import ROOT, gather, running_worker, signals_command
 
 from embedded.ports import free_ports
 from streams.settings import Settings

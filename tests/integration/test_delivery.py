@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import pytest
 import waiting_signals
-from conftest import ROOT, Worker, environment, gather
+from running import ROOT, Worker, environment, gather
 
 from cli.demo import event_of_sample
 from embedded import sample_media

@@ -6,7 +6,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from conftest import ROOT, Gathered, gather, running_worker, signals_command
+from running import ROOT, Gathered, gather, running_worker, signals_command
 from PIL import Image
 
 from streams.settings import Settings

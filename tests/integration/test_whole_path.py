@@ -8,7 +8,7 @@ from confluent_kafka import Consumer, Producer
 from confluent_kafka.schema_registry import SchemaRegistryClient, topic_subject_name_strategy
 from confluent_kafka.schema_registry.avro import AvroDeserializer
 from confluent_kafka.serialization import MessageField, SerializationContext
-from conftest import Gathered, gather, running_worker
+from running import Gathered, gather, running_worker
 
 from cli.demo import Progress, event_of_sample
 from embedded import agreement, sample_media

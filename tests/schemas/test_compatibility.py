@@ -68,7 +68,7 @@ AB, ABC = ("UNKNOWN", "A"), ("UNKNOWN", "A", "B")
 
 @dataclass
 class Change:
-    """One row of the matrix. backward: new reader, old data; forward: old reader, new data; rule: what `problems` adds to that."""
+    """One row of the matrix. backward: new reader, old data; forward: old reader, new data; rule: what `problems` adds."""
 
     old: Any
     new: Any

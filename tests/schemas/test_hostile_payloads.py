@@ -37,8 +37,7 @@ def read(payload: bytes, writer, reader, typed) -> object:
     """The record, or None for WireError; anything else that is raised fails the test."""
     try:
         return typed(wire.decode(payload, {7: writer}.__getitem__, reader))
-    except wire.WireError as error:
-        assert len(str(error)) < 1500
+    except wire.WireError:
         return None
 
 
@@ -60,7 +59,7 @@ pieces = st.one_of(
 @example(b"\x00" * 1000)
 @example(b"\x80" * 1000)
 def test_random_bodies(body):
-    """Random bodies, with lengths, counts, times and branches at the extremes, as each record and under a foreign writer's schema."""
+    """Random bodies, with lengths, counts, times and branches at the extremes, as each record and by a foreign schema."""
     read_as_all(body)
 
 
@@ -92,7 +91,7 @@ def test_every_cut_is_noticed(event, data):
     payload = wire.encode(event, EVENTS, 7)
     cut = data.draw(st.integers(0, len(payload) - 1))
     assert read(payload[:cut], EVENTS, EVENTS, wire.content_published) is None
-    with pytest.raises(wire.WireError, match="3 bytes follow the record signals.ContentPublished"):
+    with pytest.raises(wire.WireError, match=r"3 bytes follow the record signals\.ContentPublished"):
         wire.decode(payload + b"abc", {7: EVENTS}.__getitem__, EVENTS)
 
 
@@ -206,7 +205,7 @@ def record(*types):
     ],
 )
 def test_dangerous_and_broken_writers_schemas(schema, said):
-    """A registered schema under which a few bytes could nest or repeat without end is refused, as is one that is no Avro record."""
+    """A schema under which a few bytes could nest or repeat without end is refused, as is one that is no Avro record."""
     with pytest.raises(wire.WireError) as caught:
         wire.decode(PREFIX + b"\x00", {7: schema}.__getitem__, EVENTS)
     assert said in str(caught.value)

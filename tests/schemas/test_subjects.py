@@ -13,19 +13,10 @@ import fastavro
 import pytest
 from fastavro.schema import expand_schema
 
+from processors.catalogue import SIGNALS
 from schemas import compose, records, subjects
 
-SIGNALS = {
-    "audio.loudness": ("measures",),
-    "audio.speech": ("segments", "measures"),
-    "image.faces": ("regions",),
-    "image.tags": ("labels", "vector"),
-    "text.embedding": ("vector",),
-    "text.language": ("labels",),
-    "video.shots": ("segments",),
-    "video.tags": ("segments",),
-}
-COMPOSED = {f"signal.{name}.v1": compose.signal_schema(name, 1, shapes) for name, shapes in SIGNALS.items()} | {
+COMPOSED = {signal.topic: compose.signal_schema(signal.name, signal.version, signal.shapes) for signal in SIGNALS} | {
     "content-published.v1": compose.content_published_schema(),
     "signal-outcomes.v1": compose.signal_outcomes_schema(),
 }

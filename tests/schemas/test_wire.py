@@ -188,7 +188,7 @@ def test_what_does_not_fit_is_not_written(changes, said):
 
 def test_another_record_is_not_written():
     """A record of another topic is refused."""
-    with pytest.raises(wire.WireError, match="does not fit the schema signals.ContentPublished"):
+    with pytest.raises(wire.WireError, match=r"does not fit the schema signals\.ContentPublished"):
         wire.encode(loudness_record(), EVENTS, ID)
 
 
