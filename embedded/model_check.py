@@ -42,7 +42,9 @@ def check(repository: Path) -> list[Check]:
     for name, entry in sorted(manifest["models"].items()):
         onnx = repository / name / "1" / "model.onnx"
         found = sha256_of(onnx) if onnx.is_file() else "nothing"
-        changed = [] if found == entry["onnx_sha256"] else [f"{onnx} has sha256 {found}, the manifest says {entry['onnx_sha256']}"]
+        changed = (
+            [] if found == entry["onnx_sha256"] else [f"{onnx} has sha256 {found}, the manifest says {entry['onnx_sha256']}"]
+        )
         try:
             config = parsed_config(repository / name / "config.pbtxt")
         except ModelRepositoryError as error:
@@ -71,8 +73,8 @@ def parsed_config(path: Path) -> Any:
 def tensor_faults(kind: str, configured: Iterable[Any], actual: Iterable[Any], batched: bool) -> list[str]:
     """How the tensors of a ModelConfig differ from those of a graph (name, type, shape); kind: input or output.
 
-    batched: the configuration leaves out axis 0, which the graph must leave free. Where the configuration says -1 the graph must be
-    free; where it says a length, the graph may be free or say the same.
+    batched: the configuration leaves out axis 0, which the graph must leave free. Where the configuration says -1 the graph must
+    be free; where it says a length, the graph may be free or say the same.
     """
     from tritonclient.grpc.model_config_pb2 import DataType
 

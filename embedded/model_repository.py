@@ -84,7 +84,9 @@ def build(
     sources = chosen(models, sources_folder)
     if is_current(destination, profile, sources):
         return destination
-    with exclusive(destination.parent / f".{destination.name}.lock", lambda: progress("waiting for another build", 0, len(sources))):
+    with exclusive(
+        destination.parent / f".{destination.name}.lock", lambda: progress("waiting for another build", 0, len(sources))
+    ):
         if not is_current(destination, profile, sources):
             with tempfile.TemporaryDirectory(prefix=f".{destination.name}-", dir=destination.parent) as workshop:
                 _build(destination, profile, sources, progress, Path(workshop))
@@ -108,7 +110,9 @@ def read_manifest(destination: Path) -> Manifest | None:
 
 def _is_served(destination: Path, manifest: Manifest, source: ModelSource, profile: Profile) -> bool:
     entry = manifest["models"].get(source.name)
-    files = [destination / source.name / "config.pbtxt", *([_version_folder(destination, source) / "model.py"] * (profile == "embedded"))]
+    files = [destination / source.name / "config.pbtxt"]
+    if profile == "embedded":
+        files.append(_version_folder(destination, source) / "model.py")
     return (
         entry is not None
         and entry["serving_fingerprint"] == source.serving_fingerprint(profile)
@@ -132,33 +136,40 @@ def _version_folder(destination: Path, source: ModelSource) -> Path:
     return destination / source.name / _MODEL_VERSION
 
 
-def _build(destination: Path, profile: Profile, sources: list[ModelSource], progress: Progress, workshop: Path) -> None:
-    manifest = read_manifest(destination)
-    earlier = manifest["models"] if manifest is not None else {}
-    kept = [source for source in chosen(None, sources[0].folder.parent) if manifest and _is_served(destination, manifest, source, profile)]
-    sources = sorted({source.name: source for source in [*kept, *sources]}.values(), key=lambda source: source.name)
-    reusable = {s.name for s in sources if s.name in earlier and _is_exported(destination, earlier[s.name], s)}
-    to_export = [source for source in sources if source.name not in reusable]
+def _build(destination: Path, profile: Profile, wanted: list[ModelSource], progress: Progress, workshop: Path) -> None:
+    manifest = read_manifest(destination) or Manifest(format=_MANIFEST_FORMAT, profile=profile, models={})
+    earlier = manifest["models"]
+    names = {source.name for source in wanted}
+    kept = [
+        s for s in chosen(folder=wanted[0].folder.parent) if s.name not in names and _is_served(destination, manifest, s, profile)
+    ]
+    to_export = [s for s in wanted if s.name not in earlier or not _is_exported(destination, earlier[s.name], s)]
     _require_packages(to_export)
-    _export_all(to_export, workshop / "exports", progress)
-    made: Manifest = {"format": _MANIFEST_FORMAT, "profile": profile, "models": {}}
-    for source in sources:
-        folder = _version_folder(workshop / "repository", source)
+    exports, repository = workshop / "exports", workshop / "repository"
+    _export_all(to_export, exports, progress)
+    entries: dict[str, ModelEntry] = {}
+    for source in [*wanted, *kept]:
+        folder = _version_folder(repository, source)
         folder.mkdir(parents=True)
-        if source.name in reusable:
+        if source in to_export:
+            (exports / source.name / "model.onnx").rename(folder / "model.onnx")
+            entry = _entry(source, folder / "model.onnx", json.loads((exports / source.name / "export.json").read_text()))
+        else:
             os.link(_version_folder(destination, source) / "model.onnx", folder / "model.onnx")
             entry = earlier[source.name]
-        else:
-            (workshop / "exports" / source.name / "model.onnx").rename(folder / "model.onnx")
-            entry = _entry(source, folder / "model.onnx", json.loads((workshop / "exports" / source.name / "export.json").read_text()))
-        made["models"][source.name] = {**entry, "serving_fingerprint": source.serving_fingerprint(profile)}
-        (folder.parent / "config.pbtxt").write_text(source.config(profile))
-        if profile == "embedded":
-            shutil.copyfile(source.backend, folder / "model.py")
-    (workshop / "repository" / MANIFEST).write_text(json.dumps(made, indent=2, sort_keys=True) + "\n")
+        entries[source.name] = {**entry, "serving_fingerprint": source.serving_fingerprint(profile)}
+        _write_serving_files(repository, source, profile)
+    made = Manifest(format=_MANIFEST_FORMAT, profile=profile, models=entries)
+    (repository / MANIFEST).write_text(json.dumps(made, indent=2, sort_keys=True) + "\n")
     if destination.exists():
         destination.rename(workshop / "replaced")
-    (workshop / "repository").rename(destination)
+    repository.rename(destination)
+
+
+def _write_serving_files(repository: Path, source: ModelSource, profile: Profile) -> None:
+    (repository / source.name / "config.pbtxt").write_text(source.config(profile))
+    if profile == "embedded":
+        shutil.copyfile(source.backend, _version_folder(repository, source) / "model.py")
 
 
 def _entry(source: ModelSource, onnx: Path, export: dict[str, Any]) -> ModelEntry:

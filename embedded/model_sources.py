@@ -27,8 +27,8 @@ class ModelRepositoryError(EmbeddedError):
 class ModelSource:
     """One folder of `triton_models/`.
 
-    packages: distributions that shape the graph, the one with the weights first. tools: distributions that an export also needs, of
-    any version. weights: shipped files, as package/path.
+    packages: distributions that shape the graph, the one with the weights first. tools: distributions that an export also needs,
+    of any version. weights: shipped files, as package/path.
     threads: of one run. arena: whether ONNX Runtime keeps memory between runs. pad: ragged inputs and what to pad them with.
     tensorrt: whether the gpu profile asks for the TensorRT accelerator.
     """

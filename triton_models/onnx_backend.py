@@ -1,15 +1,15 @@
 """Serves the ONNX file beside it from Triton's Python backend, for machines without NVIDIA's onnxruntime backend.
 
-Copied as model.py into each version folder of the embedded profile. Requests that Triton hands over together run together: those of
-equal shapes as they are, ragged inputs padded to the longest. If a run fails, each of its requests runs alone, so that one bad
+Copied as model.py into each version folder of the embedded profile. Requests that Triton hands over together run together: those
+of equal shapes as they are, ragged inputs padded to the longest. If a run fails, each of its requests runs alone, so that one bad
 request fails only itself.
 
 Parameters in config.pbtxt, all strings:
   onnx     the file's name (model.onnx)
   threads  threads of one run (1)
   arena    "0" gives memory back after each run, "1" keeps it for the next (1)
-  pad      JSON {input: value}: inputs that may be ragged, and what to pad them with. The graph must ignore the padding, and no output
-           may have a ragged axis.
+  pad      JSON {input: value}: inputs that may be ragged, and what to pad them with. The graph must ignore the padding, and no
+           output may have a ragged axis.
 """
 
 import json
@@ -40,7 +40,7 @@ class InputRefused(ValueError):
 
 
 def checked(feed: Feed, pad: Mapping[str, float]) -> Feed:
-    """The feed itself, if its inputs are not empty, have equally many rows, and the padded ones one shape. Raises InputRefused."""
+    """The feed itself, if its inputs are not empty, have equally many rows, and padded ones one shape. Raises InputRefused."""
     shapes = {name: array.shape for name, array in feed.items()}
     for name, shape in shapes.items():
         if 0 in shape:
@@ -122,7 +122,7 @@ def _together(feeds: Sequence[Feed], run: Run, pad: Mapping[str, float]) -> Sequ
         return [_alone(feeds[0], run)]
     try:
         outputs = run(joined(feeds, pad))
-    except Exception:  # of any kind: what it means is decided by the runs alone
+    except Exception:  # noqa: BLE001  whatever it is, the runs alone decide what it means
         return [_alone(feed, run) for feed in feeds]
     ends = np.cumsum([len(next(iter(feed.values()))) for feed in feeds])
     parts = [np.split(output, ends[:-1]) for output in outputs]
@@ -132,7 +132,7 @@ def _together(feeds: Sequence[Feed], run: Run, pad: Mapping[str, float]) -> Sequ
 def _alone(feed: Feed, run: Run) -> Outputs | Exception:
     try:
         return run(feed)
-    except Exception as error:  # ONNX Runtime's errors have no common class
+    except Exception as error:  # noqa: BLE001  ONNX Runtime's errors have no common class
         return error
 
 
@@ -141,7 +141,7 @@ class TritonPythonModel:
 
     def initialize(self, args: Mapping[str, str]) -> None:
         """Loads the graph. Raises TritonModelException if config.pbtxt and the graph disagree: the model is not ready then."""
-        import triton_python_backend_utils as backend
+        import triton_python_backend_utils as backend  # type: ignore[import-not-found]  # only inside Triton
 
         config = json.loads(args["model_config"])
         parameters = {key: value["string_value"] for key, value in config.get("parameters", {}).items()}
@@ -184,5 +184,5 @@ def _session(path: Path, threads: int, arena: bool) -> Any:
     options.inter_op_num_threads = 1
     options.enable_cpu_mem_arena = arena
     options.use_deterministic_compute = True
-    options.log_severity_level = 3
+    options.log_severity_level = 4  # fatal only: other errors go to the client whose request it was
     return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])

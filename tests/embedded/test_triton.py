@@ -13,7 +13,7 @@ from embedded.triton_leftovers import PATTERN, SHM_FOLDER, STUB, region_prefix, 
 VERSIONS = "at least one version must be available under the version policy of model 'bare'"
 LINES = [
     (
-        "E1124 19:19:55.1 32 lifecycle.cc:654] \"failed to load 'tags' version 1: Internal: ValueError: no weights\\n\\nAt:\\n  model.py(1)\"",
+        "E1124 19:19:55.1 32 lifecycle.cc:654] \"failed to load 'tags' version 1: Internal: ValueError: no weights\\n\\nAt:\"",
         "tags: Internal: ValueError: no weights",
     ),
     (
@@ -21,7 +21,7 @@ LINES = [
         "nowhere: model not found in any model repository",
     ),
     (
-        "E1124 19:21:14.5 7 repository.cc:1460] \"Poll failed for model directory 'typo': failed to read text proto from /r/config\"",
+        "E1124 19:21:14.5 7 \"Poll failed for model directory 'typo': failed to read text proto from /r/config\"",
         "typo: failed to read text proto from /r/config",
     ),
     (f"E1124 19:21:15.9 8 repository.cc:724] \"failed to load model 'bare': {VERSIONS}\"", f"bare: {VERSIONS}"),

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas import cloudevents
@@ -43,6 +43,7 @@ def test_parse_gives_attributes_back():
     }
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(["ce_id", "ce_", "content-type", "x"]) | st.text(), st.none() | st.binary())))
 def test_parse_takes_anything(headers):
     """Whatever headers a record has, the answer is a mapping of strings."""

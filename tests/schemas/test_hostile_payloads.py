@@ -6,7 +6,7 @@ import tracemalloc
 import fastavro
 import pytest
 import record_strategies as made
-from hypothesis import example, given
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from schemas import compose, subjects, wire
@@ -23,6 +23,7 @@ NEWER_EVENTS["fields"].insert(
 NEWER_EVENTS["fields"].append({"name": "more", "type": ["null", {"type": "fixed", "name": "F", "size": 2**40}], "default": None})
 
 PREFIX = b"\x00\x00\x00\x00\x07"
+PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def long(number: int) -> bytes:
@@ -53,6 +54,7 @@ pieces = st.one_of(
 )
 
 
+@PATIENT
 @given(st.lists(pieces, max_size=20).map(b"".join))
 @example(b"\xff" * 1000)
 @example(b"\x02" * 1000)
@@ -63,12 +65,14 @@ def test_random_bodies(body):
     read_as_all(body)
 
 
+@PATIENT
 @given(st.binary(max_size=40))
 def test_random_payloads(payload):
     """Random payloads, prefix included."""
     read(payload, EVENTS, EVENTS, wire.content_published)
 
 
+@PATIENT
 @given(st.data())
 def test_damaged_records(data):
     """Good records with a cut, a changed stretch or something put in: the likeliest damage, and the best disguise."""
@@ -85,6 +89,7 @@ def test_damaged_records(data):
     read(payload[:start] + data.draw(pieces | st.just(b"")) + payload[end:], schema, schema, typed)
 
 
+@PATIENT
 @given(made.events, st.data())
 def test_every_cut_is_noticed(event, data):
     """No true beginning of a record passes for a record, and nothing may follow one."""

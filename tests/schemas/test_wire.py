@@ -12,7 +12,7 @@ import avro.schema
 import fastavro
 import pytest
 import record_strategies as made
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from schemas import compose, subjects, wire
@@ -37,6 +37,7 @@ LOUDNESS = subjects.latest("signal.audio.loudness.v1")
 EMBEDDING = subjects.latest("signal.text.embedding.v1")
 EVERYTHING = fastavro.parse_schema(compose.signal_schema("all.shapes", 1, compose.SHAPES))
 ID = 0x01020304
+PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 every_record = st.one_of(
     st.tuples(made.events, st.just(EVENTS), st.just(wire.content_published)),
@@ -77,6 +78,7 @@ def body_of(payload: bytes) -> io.BytesIO:
     return io.BytesIO(payload[5:])
 
 
+@PATIENT
 @given(every_record)
 def test_round_trip(case):
     """Every record comes back equal to what was written."""
@@ -85,6 +87,7 @@ def test_round_trip(case):
     assert typed(wire.decode(payload, {ID: schema}.__getitem__, schema)) == record
 
 
+@PATIENT
 @given(every_record)
 def test_other_implementations_read_it(case):
     """Plain fastavro and the avro package read the body to the same values, and the avro package writes the same bytes."""
@@ -114,6 +117,7 @@ GOLDEN = (
 )
 
 
+@PATIENT
 @given(st.integers(0, 2**32 - 1))
 def test_prefix(schema_id):
     """A payload starts with a zero and the schema id, four bytes, big-endian."""

@@ -26,7 +26,9 @@ def test_both_profiles_are_configurations_that_triton_reads(model, profile, back
     assert [(group.count, group.kind) for group in config.instance_group] == [(1, kind)]
     assert config.max_batch_size == template.max_batch_size > 0
     assert config.dynamic_batching == template.dynamic_batching
-    assert [(t.name, t.data_type, list(t.dims)) for t in config.input] == [(t.name, t.data_type, list(t.dims)) for t in template.input]
+    assert [(t.name, t.data_type, list(t.dims)) for t in config.input] == [
+        (t.name, t.data_type, list(t.dims)) for t in template.input
+    ]
     assert list(config.output) == list(template.output)
 
 

@@ -21,10 +21,12 @@ def graph() -> onnx.ModelProto:
     renamed(model, {"input.1": "planes", **SHIPPED_NAMES})
     del model.graph.input[:]
     model.graph.input.append(helper.make_tensor_value_info("image", TensorProto.UINT8, ["batch", "height", "width", 3]))
-    for place, node in enumerate([
-        helper.make_node("Transpose", ["image"], ["planes_u8"], perm=[0, 3, 1, 2]),
-        helper.make_node("Cast", ["planes_u8"], ["planes"], to=TensorProto.FLOAT),
-    ]):
+    for place, node in enumerate(
+        [
+            helper.make_node("Transpose", ["image"], ["planes_u8"], perm=[0, 3, 1, 2]),
+            helper.make_node("Cast", ["planes_u8"], ["planes"], to=TensorProto.FLOAT),
+        ]
+    ):
         model.graph.node.insert(place, node)
     return model
 

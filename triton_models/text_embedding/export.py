@@ -54,7 +54,13 @@ def tokens(batch: int, length: int) -> Feed:
     return {"input_ids": ids, "attention_mask": mask}
 
 
-EXAMPLES = {"b1": tokens(1, 24), "b4": tokens(4, 24), "b8": tokens(8, 24), "b1_3_tokens": tokens(1, 3), "b2_256_tokens": tokens(2, 256)}
+EXAMPLES = {
+    "b1": tokens(1, 24),
+    "b4": tokens(4, 24),
+    "b8": tokens(8, 24),
+    "b1_3_tokens": tokens(1, 3),
+    "b2_256_tokens": tokens(2, 256),
+}
 
 if __name__ == "__main__":
     sys.exit(main(__file__, graph, torch_reference(Original()), EXAMPLES))

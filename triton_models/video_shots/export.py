@@ -93,7 +93,7 @@ class FlatConvolutions(nn.Module):
 
 
 def neighbours(features: Tensor) -> Tensor:
-    """Unit vectors (batch, time, n) → cosine to each of the REACH frames before and after, 0 outside: (batch, time, 2·REACH + 1)."""
+    """Unit vectors (batch, time, n) → cosines to the REACH frames before and after, 0 outside: (batch, time, 2·REACH + 1)."""
     batch, time = features.shape[:2]
     similar = functional.pad(torch.bmm(features, features.transpose(1, 2)), [REACH, REACH])
     places = torch.arange(time)[:, None] + torch.arange(2 * REACH + 1)[None]
