@@ -50,7 +50,7 @@ lock:
 	@.venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --all-extras \
 		pyproject.toml -o requirements.lock
 	@.venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-		pyproject.toml -o requirements-worker.lock
+		--constraint requirements.lock pyproject.toml -o requirements-worker.lock
 
 clean:
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -183,7 +183,9 @@ def worker_trouble(worker: subprocess.Popen[bytes], log: Path, progress: Progres
     if worker.returncode is None:
         return f"No outcome came within {LONGEST_SECONDS} s for {missing}."
     log_tail = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
-    return f"The worker ended with code {worker.returncode} before {missing} had an outcome; this is the end of its log:\n{log_tail}"
+    return (
+        f"The worker ended with code {worker.returncode} before {missing} had an outcome; this is the end of its log:\n{log_tail}"
+    )
 
 
 def take(progress: Progress, record: SignalRecord | OutcomeRecord | None, console: Console, as_json: bool) -> None:
@@ -231,9 +233,7 @@ def waiting_line(progress: Progress) -> Spinner:
     return Spinner("dots", text=text)
 
 
-def summarise(
-    progress: Progress, disagreements: list[str], took: float, overall: float, console: Console, as_json: bool
-) -> None:
+def summarise(progress: Progress, disagreements: list[str], took: float, overall: float, console: Console, as_json: bool) -> None:
     """What came of it: contents, signals, outcomes by status, seconds; and each answer that is not as expected."""
     by_status = Counter(outcome.status.value for _, outcome in progress.outcomes())
     expected = len(sample_media.expectations())

@@ -50,7 +50,9 @@ def doctor_command(as_json: bool) -> None:
     else:
         table = Table(box=None, show_header=False, pad_edge=False)
         for finding in findings:
-            table.add_row("✓" if finding.ok else "✗", finding.what, finding.seen + (f"\n→ {finding.advice}" if not finding.ok else ""))
+            table.add_row(
+                "✓" if finding.ok else "✗", finding.what, finding.seen + (f"\n→ {finding.advice}" if not finding.ok else "")
+            )
         Console(highlight=False).print(table)
     sys.exit(0 if all(finding.ok for finding in findings) else 1)
 
@@ -79,7 +81,12 @@ def guarded(what: str, check: Callable[[Settings], Finding], settings: Settings)
     except SignalsError as error:
         return Finding(what, False, error.detail, "see above")
     except KafkaException as failure:
-        return Finding(what, False, f"{settings.kafka_brokers}: {failure.args[0].str()}", "start one (`signals up`) or set SIGNALS_KAFKA_BROKERS")
+        return Finding(
+            what,
+            False,
+            f"{settings.kafka_brokers}: {failure.args[0].str()}",
+            "start one (`signals up`) or set SIGNALS_KAFKA_BROKERS",
+        )
 
 
 def brokers(settings: Settings) -> Finding:
@@ -107,21 +114,31 @@ def models(settings: Settings) -> Finding:
     from cli.model_check import problems_of_server
 
     problems = problems_of_server(settings)
-    return Finding("models", not problems, problems[0] if problems else "every signal's tensors agree", "signals models check --live")
+    return Finding(
+        "models", not problems, problems[0] if problems else "every signal's tensors agree", "signals models check --live"
+    )
 
 
 def file_roots(settings: Settings) -> Finding:
     roots = [Path(root) for root in settings.file_roots.split(":") if root]
     missing = [str(root) for root in roots if not root.is_dir()]
-    seen = ", ".join(missing) + " does not exist" if missing else settings.file_roots or "file:// assets are refused (SIGNALS_FILE_ROOTS is empty)"
+    seen = (
+        ", ".join(missing) + " does not exist"
+        if missing
+        else settings.file_roots or "file:// assets are refused (SIGNALS_FILE_ROOTS is empty)"
+    )
     return Finding("files", not missing, seen, "correct SIGNALS_FILE_ROOTS")
 
 
 def s3(settings: Settings) -> Finding:
     if not settings.s3_endpoint:
-        return Finding("S3", True, "AWS, with the environment's credentials" if not settings.s3_access_key_id else "AWS, with SIGNALS_S3_ACCESS_KEY_ID")
+        return Finding(
+            "S3",
+            True,
+            "AWS, with the environment's credentials" if not settings.s3_access_key_id else "AWS, with SIGNALS_S3_ACCESS_KEY_ID",
+        )
     try:
-        urllib.request.urlopen(settings.s3_endpoint, timeout=5).close()
+        urllib.request.urlopen(settings.s3_endpoint, timeout=5).close()  # noqa: S310  # the operator's own setting
     except urllib.error.HTTPError as answer:
         return Finding("S3", answer.code < 500, f"{settings.s3_endpoint}: answers {answer.code}", "look at the store")
     except OSError as error:
@@ -134,4 +151,6 @@ def spool(settings: Settings) -> Finding:
         return Finding("spool", False, f"{settings.spool_dir} cannot be written", "correct SIGNALS_SPOOL_DIR")
     disk = os.statvfs(settings.spool_dir)
     free_gb = disk.f_bavail * disk.f_frsize / 1e9
-    return Finding("spool", free_gb > 1, f"{settings.spool_dir}: {free_gb:.0f} GB free", "free some space, or move it with SIGNALS_SPOOL_DIR")
+    return Finding(
+        "spool", free_gb > 1, f"{settings.spool_dir}: {free_gb:.0f} GB free", "free some space, or move it with SIGNALS_SPOOL_DIR"
+    )

@@ -48,7 +48,9 @@ def problems_of_repository(repository: Path) -> list[str]:
         tensors = {t.name: (data_type(t.data_type), list(t.dims)) for t in [*config.input, *config.output]}
         problems += differences(name, [*model.inputs, *model.outputs], tensors, "config.pbtxt")
         if config.max_batch_size != model.max_batch_rows:
-            problems.append(f"{name}: {model.max_batch_rows} rows for the signals, max_batch_size {config.max_batch_size} in config.pbtxt")
+            problems.append(
+                f"{name}: {model.max_batch_rows} rows for the signals, max_batch_size {config.max_batch_size} in config.pbtxt"
+            )
         if not (repository / name / model.version / "model.onnx").is_file():
             problems.append(f"{name}: version {model.version} has no model.onnx in {repository}")
     return problems

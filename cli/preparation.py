@@ -79,7 +79,9 @@ def embedded_stack(folder: Path, console: Console) -> Iterator[Settings]:
             file_roots=str(SAMPLES_FOLDER),
         )
         provision(settings)
-        console.print(f"Kafka {settings.kafka_brokers}   registry {settings.registry_url}   Triton {settings.triton_urls}", style="dim")
+        console.print(
+            f"Kafka {settings.kafka_brokers}   registry {settings.registry_url}   Triton {settings.triton_urls}", style="dim"
+        )
         yield settings
 
 

@@ -109,13 +109,17 @@ def event_of_line(line: str, where: str) -> ContentPublished:
         raise click.ClickException(f"{where}: not a content-published event: {error}") from None
 
 
-def events_of(source: str, kind: str | None, tenant: str, title: str | None, content_id: str | None) -> Iterator[ContentPublished]:
+def events_of(
+    source: str, kind: str | None, tenant: str, title: str | None, content_id: str | None
+) -> Iterator[ContentPublished]:
     if urlsplit(source).scheme in SCHEMES:
         yield content_of(source, kind, tenant, title, content_id)
         return
     path = Path(source)
     if not path.exists():
-        raise click.ClickException(f"{source}: there is no such file or folder. Give a path, or an address such as https://… or s3://….")
+        raise click.ClickException(
+            f"{source}: there is no such file or folder. Give a path, or an address such as https://… or s3://…."
+        )
     if path.is_dir():
         files = [file for file in sorted(path.rglob("*")) if file.is_file() and not file.name.startswith(".")]
         if not files:

@@ -1,26 +1,24 @@
 """Signals as a person reads them: one line each."""
 
-import math
 from collections.abc import Iterable, Sequence
 
 from schemas.records import Entry, Findings, Label, Measure, Outcome, Region, Segment, SignalRecord, Status, Vector
 
-__all__ = ["clock", "findings_line", "outcome_line", "record_line"]
+__all__ = ["STATUS_MARKS", "clock", "findings_line", "outcome_line", "record_line"]
 
 MOST = 4
 STATUS_MARKS = {Status.OK: "✓", Status.DEGRADED: "◐", Status.SKIPPED: "·", Status.FAILED: "✗"}
 
 
 def clock(ms: int) -> str:
-    """Milliseconds as 3.2 s, 1:04.5 or 1:02:03."""
-    seconds = ms / 1000
-    if seconds < 60:
-        return f"{seconds:.1f}"
-    minutes, rest = divmod(seconds, 60)
+    """Milliseconds as 3.2, 1:04.5 or 1:02:03: to the tenth of a second, from an hour on to the second."""
+    minutes, tenths = divmod(round(ms / 100), 600)
+    if minutes == 0:
+        return f"{tenths / 10:.1f}"
     if minutes < 60:
-        return f"{minutes:.0f}:{rest:04.1f}"
+        return f"{minutes}:{tenths / 10:04.1f}"
     hours, minutes = divmod(minutes, 60)
-    return f"{hours:.0f}:{minutes:02.0f}:{math.floor(rest):02d}"
+    return f"{hours}:{minutes:02d}:{tenths // 10:02d}"
 
 
 def few(parts: Iterable[str], most: int = MOST) -> str:

@@ -42,7 +42,12 @@ def plain(value: Any) -> Any:
 @click.option("--idle", "idle_seconds", type=float, help="Stop after so many seconds without a signal.")
 @click.option("--json", "as_json", is_flag=True, help="JSON lines, whole records.")
 def tail_command(
-    names: tuple[str, ...], content: str | None, from_beginning: bool, count: int | None, idle_seconds: float | None, as_json: bool
+    names: tuple[str, ...],
+    content: str | None,
+    from_beginning: bool,
+    count: int | None,
+    idle_seconds: float | None,
+    as_json: bool,
 ) -> None:
     """Follow signals as they come, one line each; committed records only.
 

@@ -78,7 +78,10 @@ def schemas_command() -> None:
     from schemas import compose, subjects
 
     composed = {signal.topic: compose.signal_schema(signal.name, signal.version, signal.shapes) for signal in SIGNALS}
-    composed |= {"content-published.v1": compose.content_published_schema(), "signal-outcomes.v1": compose.signal_outcomes_schema()}
+    composed |= {
+        "content-published.v1": compose.content_published_schema(),
+        "signal-outcomes.v1": compose.signal_outcomes_schema(),
+    }
     for topic, schema in composed.items():
         written = subjects.save(topic, schema)
         click.echo(f"{topic}: {written.name if written else 'unchanged'}")

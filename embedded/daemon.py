@@ -66,8 +66,8 @@ def up(
 ) -> RunningStack:
     """The running stack of this machine's cache folder; starts it if there is none and returns when all is ready.
 
-    One that runs is returned as it is, whatever its repository. keep_data: with the topics of the last time, else Kafka begins
-    empty; schemas are gone in any case.
+    One that runs is returned as it is, whatever its repository; one of which a server has died is ended and started anew.
+    keep_data: a start finds the topics of the last time, else Kafka begins empty; schemas are gone in any case.
     Raises EmbeddedError if it cannot be started; then nothing is left running.
     """
     reason = unsupported_reason()
@@ -78,10 +78,12 @@ def up(
     folder = state_file.stack_folder()
     with exclusive(folder / "up.lock"):
         running = running_stack()
-        if running is None:
-            clear(folder, keep_data)
-            running = wait_until_ready(spawn(repository.absolute(), models or [], folder), report)
-        return running
+        if running is not None and running.ready and all(server.alive for server in running.servers):
+            return running
+        if running is not None:
+            end(running.supervisor)
+        clear(folder, keep_data)
+        return wait_until_ready(spawn(repository.absolute(), models or [], folder), report)
 
 
 def down() -> bool:

@@ -149,6 +149,7 @@ class Download:
                 self.receive()
                 break
             except urllib.error.HTTPError as error:
+                error.close()
                 if error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
                     self.forget_part()
                 elif error.code < 500 or attempt == ATTEMPTS:
@@ -156,7 +157,7 @@ class Download:
             except (OSError, http.client.HTTPException) as error:
                 if attempt == ATTEMPTS:
                     raise self.unreachable(error) from error
-            self.ended.wait(0.5 * 2**attempt)
+            self.ended.wait(0.25 * 2**attempt)
         if not self.ended.is_set():
             self.accept()
 

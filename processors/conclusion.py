@@ -1,4 +1,4 @@
-"""From what was found in each material to what became of the signal: one terminal status, its entries, what is missing and why."""
+"""From what was found in each material to what became of the signal: a terminal status, its entries, what is missing and why."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

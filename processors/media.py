@@ -48,7 +48,7 @@ class AudioClip:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Image:
-    """A picture, upright, sRGB. pixels: uint8 (height, width, 3). original_*: size of the upright picture before any scaling, px."""
+    """A picture, upright, sRGB. pixels: uint8 (height, width, 3). original_*: its size before any scaling, px."""
 
     pixels: NDArray[np.uint8]
     original_width_px: int

@@ -21,7 +21,7 @@ class Material:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """signals: all of the catalogue, each after those it needs. work: what to do with each material that any signal applies to."""
+    """signals: all of the catalogue, each after those it needs. work: each material, with the signals that apply."""
 
     signals: tuple[Signal, ...]
     work: tuple[tuple[Material, tuple[Signal, ...]], ...]
@@ -32,7 +32,9 @@ def in_order(signals: Sequence[Signal]) -> tuple[Signal, ...]:
     by_name = {signal.name: signal for signal in signals}
     for signal in signals:
         if absent := set(signal.needs) - by_name.keys():
-            raise ValueError(f"{signal.name} needs {', '.join(sorted(absent))}, which is not among the signals to compute; add it")
+            raise ValueError(
+                f"{signal.name} needs {', '.join(sorted(absent))}, which is not among the signals to compute; add it"
+            )
     sorter = TopologicalSorter({signal.name: signal.needs for signal in signals})
     return tuple(by_name[name] for name in sorter.static_order())
 

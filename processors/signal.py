@@ -1,7 +1,7 @@
 """What a signal must say of itself.
 
-A signal is a windowed map and a reduce: its `feature` turns pieces of an asset into windows of tensors (in an isolated process), its
-`model` answers for each window (in Triton; without a model the window is its own answer), `interpret` makes a small partial
+A signal is a windowed map and a reduce: its `feature` turns pieces of an asset into windows of tensors (in an isolated process),
+its `model` answers for each window (in Triton; without a model the window is its own answer), `interpret` makes a small partial
 result of each answer, and `reduce` joins the partial results of one asset into Findings.
 """
 
@@ -25,8 +25,8 @@ Tensors = Mapping[str, NDArray[Any]]
 class Window:
     """A bounded stretch of an asset as tensors.
 
-    Axis 0 of each tensor that the model takes is the batch: one row, one inference. Further tensors (times, sizes) are not sent and
-    come back to `interpret`. start_ms, end_ms: the stretch it speaks for, half-open; 0, 0 for media without time.
+    Axis 0 of each tensor that the model takes is the batch: one row, one inference. Further tensors (times, sizes) are not sent
+    and come back to `interpret`. start_ms, end_ms: the stretch it speaks for, half-open; 0, 0 for media without time.
     """
 
     tensors: Tensors
@@ -86,8 +86,8 @@ class Signal:
     """A named understanding of content. One file under `processors/signals/` makes one and calls it SIGNAL.
 
     interpret(answer, window) → a small partial result; answer: the model's outputs, or the window's own tensors without a model.
-    reduce(partials, upstream) → Findings of one asset; partials in the order of the windows; upstream: the Findings for the same
-    asset of each signal in `needs`.
+    reduce(partials, upstream) → Findings of one asset; partials: at least one, in the order of the windows; upstream: the Findings
+    for the same asset of each signal in `needs`.
     parameters: thresholds and the like; part of the configuration hash.
     """
 

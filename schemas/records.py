@@ -174,7 +174,7 @@ class VectorDtype(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vector:
-    """An embedding: `dim` numbers of `dtype`, packed. Bytes, because plain Avro arrays of floats cost ten times as much to read."""
+    """An embedding: `dim` numbers of `dtype`, packed. Bytes, because Avro arrays of floats cost ten times as much to read."""
 
     dtype: VectorDtype
     dim: int

@@ -23,6 +23,7 @@ from processors.signal import Window
 __all__ = [
     "NONSENSE",
     "PREFIX_BYTES",
+    "Bytes",
     "Kind",
     "error_frame",
     "frame",

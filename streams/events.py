@@ -1,4 +1,4 @@
-"""Reads content-published events: Avro with the Confluent prefix, by the writer's own schema, resolved to ours; then the contract."""
+"""Reads content-published events: Avro with the Confluent prefix, by the writer's own schema, resolved to ours; checks them."""
 
 from collections import Counter
 from typing import Any
@@ -28,7 +28,9 @@ class EventReader:
             if schema_id not in self._writer_schemas:
                 schema, _ = await persist(lambda: self._registry.writer_schema_async(schema_id))
                 self._writer_schemas[schema_id] = schema
-            event = wire.content_published(wire.decode(record.value or b"", self._writer_schemas.__getitem__, self._reader_schema))
+            event = wire.content_published(
+                wire.decode(record.value or b"", self._writer_schemas.__getitem__, self._reader_schema)
+            )
         except wire.WireError as error:
             raise ContractError(Reason.UNREADABLE_EVENT, str(error)) from None
         check_contract(event, record.key)

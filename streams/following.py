@@ -15,7 +15,7 @@ from streams.kafka_source import Record
 from streams.settings import Settings
 from streams.topics import signal_schema
 
-__all__ = ["Follower", "Followed"]
+__all__ = ["Followed", "Follower"]
 
 CALL_SECONDS = 10.0
 

@@ -146,9 +146,7 @@ class KafkaSource(Service):
         self._consumer = Consumer(dict(self.config.consumer))
         self.cluster = until_answered(lambda: self._consumer.list_topics(timeout=CALL_SECONDS)).cluster_id
         self._publisher = Publisher(self.config.producer, self._consumer, self.config.fail_point)
-        self._consumer.subscribe(
-            list(self.config.topics), on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost
-        )
+        self._consumer.subscribe(list(self.config.topics), on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost)
 
     def _consume_and_transact(self) -> None:
         due = time.monotonic() + self.config.transaction_seconds
@@ -218,7 +216,7 @@ class KafkaSource(Service):
                 del self._lanes[record.lane]
 
     def _hand_out(self) -> None:
-        """Round the partitions. Records of a key go one at a time, in order, and wait in their lane instead of occupying actors."""
+        """Round the partitions. Records of a key go one at a time, in order, and wait in their lane, not in an actor."""
         batch: list[Record] = []
         buffers = [(self._books[tp], buffer) for tp, buffer in self._buffers.items() if buffer]
         while buffers and self._working + len(batch) < self.config.limit:
@@ -278,7 +276,9 @@ class KafkaSource(Service):
         for tp in start:
             book, believed = OffsetBook.opened(self._epoch, self.cluster, tp.offset, tp.metadata)
             if not believed:
-                log.warning("%s[%d]: the commit's metadata is not ours; all from %d on is done again", tp.topic, tp.partition, tp.offset)
+                log.warning(
+                    "%s[%d]: the commit's metadata is not ours; all from %d on is done again", tp.topic, tp.partition, tp.offset
+                )
             self._books[tp.topic, tp.partition] = book
             self._buffers[tp.topic, tp.partition] = deque()
         # Start where the book starts, not where a second look-up might; an unknown offset follows auto.offset.reset.

@@ -4,7 +4,7 @@
                      fetch → decode + features (isolated process) → windows → infer (Triton batches them) → partial results
           → for each signal, after those it needs: reduce → conclusion
 
-A failing signal leaves its neighbours alone; a failure is a value with an address (signal, material), not an exception that flies.
+A failing signal leaves its neighbours alone; a failure is a value with an address (signal, material).
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from processors.conclusion import Conclusion, conclude
-from processors.errors import HealableError, PermanentError, Reason, SignalsError
+from processors.errors import ContentError, HealableError, PermanentError, Reason, SignalsError
 from processors.plan import Material, Plan, in_order, make_plan
 from processors.signal import Signal, Window
 from schemas.records import Asset, ContentPublished, Findings, TextField
@@ -140,16 +140,22 @@ class Pipeline:
         return conclusions
 
 
-def reduced(answer: Answers, material_id: str, found: Mapping[str, Mapping[str, Findings | SignalsError]]) -> Findings | SignalsError:
+def reduced(
+    answer: Answers, material_id: str, found: Mapping[str, Mapping[str, Findings | SignalsError]]
+) -> Findings | SignalsError:
     """The findings of one signal in one material, given those of the signals it needs."""
     if answer.error:
         return answer.error
+    if not answer.partials:
+        return ContentError(Reason.EMPTY_CONTENT, f"There is nothing in it that {answer.signal.name} could look at")
     upstream: dict[str, Findings] = {}
     for name in answer.signal.needs:
         needed = found[name].get(material_id)
         if not isinstance(needed, Findings):
             because = f": {needed}" if needed else ""
-            return PermanentError(Reason.UPSTREAM_SIGNAL_FAILED, f"{answer.signal.name} needs {name}, which has no result{because}")
+            return PermanentError(
+                Reason.UPSTREAM_SIGNAL_FAILED, f"{answer.signal.name} needs {name}, which has no result{because}"
+            )
         upstream[name] = needed
     try:
         return answer.signal.reduce([task.result() for task in answer.partials], upstream)

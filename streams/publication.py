@@ -52,7 +52,7 @@ class Publication:
         return f"dlq.{self.group}"
 
     def of(self, record: Record, cluster: str, event: ContentPublished, conclusions: Sequence[Conclusion]) -> list[Output]:
-        """All that one finished event publishes, in one transaction: signals, its ledger record, a dead letter if a signal failed."""
+        """All that one finished event publishes, in one transaction: signals, ledger, a dead letter if a signal failed."""
         run_id = identity.run_id(cluster, self.group, record.topic, record.partition, record.offset)
         now = datetime.now(UTC)
         outputs: list[Output] = []

@@ -24,7 +24,8 @@ class EventWriter:
         self._schema = subjects.latest("content-published.v1")
         self._schema_id = SchemaRegistry(settings.registry_url).schema_id(settings.input_topic, self._schema)
         self._producer = Producer(
-            kafka_config.client(settings) | {"enable.idempotence": True, "linger.ms": 5, "compression.type": "zstd", "log_level": 0}
+            kafka_config.client(settings)
+            | {"enable.idempotence": True, "linger.ms": 5, "compression.type": "zstd", "log_level": 0}
         )
         self._brokers = settings.kafka_brokers
         self._failures: list[str] = []

@@ -29,7 +29,9 @@ class Settings(BaseSettings):
     registry_url: str = Field(
         "http://localhost:8081", description="Schema registry with the Confluent API (Apicurio: …/apis/ccompat/v7)."
     )
-    triton_urls: str = Field("localhost:8001", description="Triton gRPC addresses, host:port, comma-separated; requests go round.")
+    triton_urls: str = Field(
+        "localhost:8001", description="Triton gRPC addresses, host:port, comma-separated; requests go round."
+    )
     group: str = Field("signals", description="Consumer group; also names dlq.<group>.")
     input_topic: str = Field("content-published.v1", description="Topic of content-published events.")
     ledger_topic: str = Field("signal-outcomes.v1", description="Topic of terminal outcomes.")
@@ -37,24 +39,32 @@ class Settings(BaseSettings):
     concurrency: int = Field(32, ge=1, le=512, description="Events in work at once in one worker.")
     transaction_ms: int = Field(50, ge=5, le=2000, description="A transaction this often; half of it is added to the latency.")
     transaction_timeout_ms: int = Field(5000, ge=1000, description="After a crash, subscribers wait for at most this long.")
-    drain_ms: int = Field(300, ge=0, description="Given-up partitions: time to finish what is in work; the rest goes to the next owner.")
-    max_record_bytes: int = Field(900_000, ge=10_000, description="Largest signal record; the broker's message.max.bytes must allow more.")
+    drain_ms: int = Field(
+        300, ge=0, description="Given-up partitions: time to finish what is in work; the rest goes to the next owner."
+    )
+    max_record_bytes: int = Field(
+        900_000, ge=10_000, description="Largest signal record; the broker's message.max.bytes must allow more."
+    )
     transactional_id: str = Field("", description="Stable name of this slot in a fixed fleet; empty: made up at each start.")
     windows_in_flight: int = Field(8, ge=1, description="Windows of one event that are decoded or inferred at once.")
     requests_per_model: int = Field(64, ge=1, description="Requests in flight to one model from one worker.")
     infer_timeout_seconds: float = Field(60.0, gt=0, description="One inference, queueing in Triton included.")
     decoders: int = Field(2, ge=1, description="Decode processes.")
-    decode_timeout_seconds: float = Field(600.0, gt=0, description="Wall time to decode one asset; the process is killed after it.")
+    decode_timeout_seconds: float = Field(
+        600.0, gt=0, description="Wall time to decode one asset; the process is killed after it."
+    )
     decode_memory_bytes: int = Field(4 * 1024**3, ge=256 * 1024**2, description="Address space of one decode process.")
     spool_dir: Path = Field(
-        default_factory=lambda: Path(tempfile.gettempdir()), description="Folder for fetched media while they are in work; default: the system's."
+        default_factory=lambda: Path(tempfile.gettempdir()),
+        description="Folder for fetched media while they are in work; default: the system's.",
     )
     max_asset_bytes: int = Field(4 * 1024**3, ge=1, description="Largest asset that is fetched.")
     fetch_timeout_seconds: float = Field(300.0, gt=0, description="Whole fetch of one asset.")
     fetch_idle_seconds: float = Field(30.0, gt=0, description="Longest silence of a store while fetching.")
     file_roots: str = Field("", description="Folders that file:// assets may lie in, colon-separated; empty: none.")
     allowed_hosts: str = Field(
-        "", description="Hosts that http(s) assets may come from although their address is private, comma-separated host or host:port."
+        "",
+        description="Hosts of http(s) assets that may have a private address, comma-separated host or host:port.",
     )
     s3_endpoint: str = Field("", description="S3 endpoint for stores that are not AWS; empty for AWS.")
     s3_region: str = Field("us-east-1", description="S3 region.")
@@ -68,10 +78,23 @@ def reference() -> str:
     rows = []
     for name, field in Settings.model_fields.items():
         annotation = field.annotation
-        kind = annotation.__name__ if isinstance(annotation, type) else " or ".join(f"`{value}`" for value in get_args(annotation))
-        default = field.default.get_secret_value() if isinstance(field.default, SecretStr) else "" if field.default_factory else field.default
+        kind = (
+            annotation.__name__ if isinstance(annotation, type) else " or ".join(f"`{value}`" for value in get_args(annotation))
+        )
+        default = (
+            field.default.get_secret_value()
+            if isinstance(field.default, SecretStr)
+            else ""
+            if field.default_factory
+            else field.default
+        )
         rows.append(f"| `SIGNALS_{name.upper()}` | {kind} | {f'`{default}`' if str(default) else ''} | {field.description} |")
-    head = ["# Settings", "", "Environment variables that a worker and every verb of the command line read. Rendered from `streams/settings.py`.", ""]
+    head = [
+        "# Settings",
+        "",
+        "Environment variables that a worker and every verb of the command line read. Rendered from `streams/settings.py`.",
+        "",
+    ]
     return "\n".join([*head, "| name | type | default | what it does |", "|---|---|---|---|", *rows]) + "\n"
 
 

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
-__all__ = ["Commits", "Output", "Publisher", "until_answered"]
+__all__ = ["CALL_SECONDS", "Commits", "Output", "Publisher", "no_fail_point", "until_answered"]
 
 log = logging.getLogger(__name__)
 
@@ -99,7 +99,9 @@ def no_fail_point(_name: str) -> None:
 class Publisher:
     """Publishes batches under one transactional id. fail_point is called with the name of each step that was done."""
 
-    def __init__(self, config: Mapping[str, object], consumer: Consumer, fail_point: Callable[[str], None] = no_fail_point) -> None:
+    def __init__(
+        self, config: Mapping[str, object], consumer: Consumer, fail_point: Callable[[str], None] = no_fail_point
+    ) -> None:
         self._config = dict(config)
         self._consumer = consumer
         self._fail_point = fail_point

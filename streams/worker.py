@@ -30,7 +30,7 @@ from streams.settings import Settings
 from streams.topics import existing, topics_of
 from streams.transactions import no_fail_point
 
-__all__ = ["CannotStart", "chosen", "run"]
+__all__ = ["CannotStart", "check_triton", "chosen", "registered_schemas", "run"]
 
 
 class CannotStart(Exception):

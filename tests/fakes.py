@@ -13,7 +13,7 @@ import numpy as np
 
 from processors.errors import PermanentError, Reason
 from processors.media import Characters, Text
-from processors.signal import Feature, ModelRef, Shape, Signal, TensorSpec, Tensors, Window
+from processors.signal import Feature, ModelRef, Shape, Signal, Tensors, TensorSpec, Window
 from schemas.records import Asset, ContentPublished, Findings, Measure, MediaKind, TextField
 from streams.ports import LocalMedia
 

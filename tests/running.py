@@ -117,7 +117,9 @@ def gather(
             gathered.take(followed)
             if followed is None and content_ids <= gathered.done():
                 break
-            assert worker is None or worker.process.poll() is None, f"the worker ended:\n{worker.text()[-3000:] if worker else ''}"
+            assert worker is None or worker.process.poll() is None, (
+                f"the worker ended:\n{worker.text()[-3000:] if worker else ''}"
+            )
             assert time.monotonic() < deadline, (
                 f"no outcome within {seconds} s for {sorted(content_ids - gathered.done())[:10]}"
                 f"\n{worker.text()[-3000:] if worker else ''}"

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from processors.media import Characters, Piece, Text
-from processors.signal import ModelRef, Shape, Signal, TensorSpec, Tensors, Window
+from processors.signal import ModelRef, Shape, Signal, Tensors, TensorSpec, Window
 from schemas.records import Findings, Measure, MediaKind
 from streams.ports import Infer
 

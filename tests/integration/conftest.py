@@ -15,6 +15,7 @@ from processors.catalogue import SIGNALS
 from streams.provisioning import apply
 from streams.settings import Settings
 
+
 @pytest.fixture(scope="session")
 def models() -> Path:
     """The embedded profile's model repository, built once into the cache."""

@@ -5,7 +5,9 @@ import random
 import sys
 import time
 from collections import Counter
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -31,8 +33,10 @@ def wait_ms(draw: float) -> int:
 
 def events() -> list[ContentPublished]:
     draws = random.Random(4)
-    picture = next(asset for sample in map(event_of_sample, sample_media.load()) for asset in sample.assets if asset.kind is MediaKind.IMAGE)
-    plain = dict(content_version=1, tenant="tests", published_at=event_of_sample(sample_media.load()[0]).published_at)
+    picture = next(
+        asset for sample in map(event_of_sample, sample_media.load()) for asset in sample.assets if asset.kind is MediaKind.IMAGE
+    )
+    plain: dict[str, Any] = {"content_version": 1, "tenant": "tests", "published_at": datetime.now(UTC)}
     made = [
         ContentPublished(
             event_id=str(uuid4()),

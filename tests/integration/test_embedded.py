@@ -264,8 +264,10 @@ def test_stack_that_fails_leaves_nothing(adders: Path, tmp_path: Path) -> None:
 
 
 def test_up_status_down(adders: Path, own_cache: None) -> None:
-    """up() starts a stack that outlives the process that asked for it, is found again by others, and ends with down(); it can keep
-    its topics. One whose supervisor was killed with SIGKILL is gone, and a new one that cannot start says why and leaves nothing."""
+    """up() starts a stack that outlives the process that asked for it and is found again by others; down() ends it.
+
+    Its topics can be kept. One of which a server died is replaced, and if that fails the reason is told and nothing is left.
+    """
     code = f"import pathlib; from embedded import daemon; daemon.up(pathlib.Path({str(adders)!r}), ['adder'])"
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
     status = daemon.status()
@@ -280,7 +282,11 @@ def test_up_status_down(adders: Path, own_cache: None) -> None:
     again = daemon.up(adders, ["adder"], keep_data=True)
     client = AdminClient({"bootstrap.servers": again.environment["SIGNALS_KAFKA_BROKERS"], "log_level": 0})
     assert "kept" in client.list_topics(timeout=10).topics
-    os.kill(again.supervisor.pid, signal.SIGKILL)
+    registry_pid = again.servers[1].pid
+    assert registry_pid is not None
+    os.kill(registry_pid, signal.SIGKILL)
+    wait_for_end([registry_pid])
+    assert [server.alive for server in daemon.status().servers] == [True, False, True]
     with pytest.raises(EmbeddedError, match="could not load broken: Internal: ValueError: no weights at hand"):
         daemon.up(adders, ["broken"])
     assert daemon.status().servers == []

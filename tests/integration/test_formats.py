@@ -6,12 +6,18 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from running import ROOT, Gathered, gather, running_worker, signals_command
 from PIL import Image
+from running import ROOT, Gathered, gather, running_worker, signals_command
 
 from streams.settings import Settings
 
-AUDIO = {"mp3": ("mp3", "libmp3lame"), "wav": ("wav", "pcm_s16le"), "flac": ("flac", "flac"), "ogg": ("ogg", "libvorbis"), "m4a": ("mp4", "aac")}
+AUDIO = {
+    "mp3": ("mp3", "libmp3lame"),
+    "wav": ("wav", "pcm_s16le"),
+    "flac": ("flac", "flac"),
+    "ogg": ("ogg", "libvorbis"),
+    "m4a": ("mp4", "aac"),
+}
 VIDEO = {"mp4": ("mp4", "libx264", "aac"), "webm": ("webm", "libvpx-vp9", "libopus")}
 IMAGES = {"jpeg": "JPEG", "png": "PNG", "webp": "WEBP"}
 EXPECTED = {
@@ -87,5 +93,11 @@ def test_signals_of_the_kind_appear(gathered: Gathered, suffix: str) -> None:
     """Each signal that applies to the kind of file has an OK record."""
     kind = "audio" if suffix in AUDIO else "video" if suffix in VIDEO else "image" if suffix in IMAGES else "text"
     found = {record.signal for record in gathered.signals if record.content_id == suffix}
-    problems = [o for record in gathered.ledger if record.content_id == suffix for o in record.outcomes if o.reason != "no_applicable_asset"]
+    problems = [
+        o
+        for record in gathered.ledger
+        if record.content_id == suffix
+        for o in record.outcomes
+        if o.reason != "no_applicable_asset"
+    ]
     assert found == EXPECTED[kind], problems

@@ -79,7 +79,8 @@ def test_an_undecodable_event_is_a_dead_letter_with_its_bytes(settings: Settings
 def test_a_plain_confluent_consumer_reads_every_topic(settings: Settings, gathered: Gathered) -> None:
     """confluent-kafka's own AvroDeserializer decodes each record of the input, each signal topic and the ledger."""
     strategy = {"subject.name.strategy": topic_subject_name_strategy}
-    deserialize = AvroDeserializer(SchemaRegistryClient({"url": settings.registry_url}), conf=strategy)
+    client = SchemaRegistryClient({"url": settings.registry_url})
+    deserialize = AvroDeserializer(client, conf=strategy)
     consumer = Consumer(
         {
             "bootstrap.servers": settings.kafka_brokers,
@@ -102,6 +103,7 @@ def test_a_plain_confluent_consumer_reads_every_topic(settings: Settings, gather
             assert record["content_id"] == message.key().decode()
             read[message.topic()] += 1
     consumer.close()
+    client.close()
     assert min(read.values()) > 0, read
     assert read["signal-outcomes.v1"] == len(gathered.ledger)
 

@@ -72,7 +72,7 @@ def test_holes_that_never_come_again_are_done() -> None:
 
 
 class Partition(RuleBasedStateMachine):
-    """A log with gaps, owners that come and go, commits that succeed or not: each offset is done by exactly one committed finish."""
+    """A log with gaps, owners that come and go, commits that succeed or not: each offset is done exactly once."""
 
     def __init__(self) -> None:
         super().__init__()
