@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from statistics import linear_regression
+from subprocess import Popen
 
 from confluent_kafka import Consumer, TopicPartition
 
@@ -26,10 +27,12 @@ class Arrivals:
             partition.offset = self._consumer.get_watermark_offsets(partition, CALL_SECONDS)[1]
         self._consumer.assign(partitions)
 
-    def times(self, records: int, timeout_seconds: float, seen: Callable[[int], None]) -> list[float]:
-        """Monotonic seconds at which each of so many records came, in order; then closes. seen: told now and then how many.
+    def times(self, records: int, timeout_seconds: float, seen: Callable[[int], None], source: "Popen[bytes]") -> list[float]:
+        """Monotonic seconds at which each of so many records came, in order; then closes. seen: told now and then how
+        many; source: who publishes them.
 
-        Raises RuntimeError for a copy (a key that was there before), TimeoutError if they do not come in time.
+        Raises RuntimeError for a copy (a key that was there before), TimeoutError if they do not come in time or their source
+        failed.
         """
         times: list[float] = []
         keys: set[bytes] = set()
@@ -38,8 +41,9 @@ class Arrivals:
             while len(times) < records:
                 message = self._consumer.poll(0.25)
                 now = time.monotonic()
-                if now > deadline:
-                    raise TimeoutError(f"{len(times)} of {records} records came within {timeout_seconds:.0f} s")
+                if now > deadline or source.poll():
+                    code = f", and their source ended with code {source.returncode}" if source.returncode else ""
+                    raise TimeoutError(f"{len(times)} of {records} records came within {timeout_seconds:.0f} s{code}")
                 if message is None or message.error():
                     continue
                 times.append(now)

@@ -21,7 +21,7 @@ __all__ = ["Servers", "servers"]
 
 @dataclass(frozen=True, slots=True)
 class Servers:
-    """Where they are, a folder for logs, and Triton's process id, 0 without Triton."""
+    """Where they are, a folder for logs, and Triton's process id."""
 
     settings: Settings
     folder: Path
@@ -29,10 +29,8 @@ class Servers:
 
 
 @contextmanager
-def servers(
-    kafka_core: int, triton_core: int | None = None, models: Sequence[str] = (), *, console: Console
-) -> Iterator["Servers"]:
-    """Kafka with its registry on one core, Triton with its models on another or not at all; gone afterwards.
+def servers(kafka_core: int, triton_core: int, models: Sequence[str] = (), *, console: Console) -> Iterator["Servers"]:
+    """Kafka with its registry on one core, Triton with these models, or none, on another; gone afterwards.
 
     Kafka runs with Java's full compiler: QUICK_START is for quick starts, not for throughput.
     """
@@ -46,9 +44,6 @@ def servers(
             kafka.start()
             stack.callback(registry.stop)
             registry.start()
-        if triton_core is None:
-            yield Servers(Settings(kafka_brokers=kafka.brokers, registry_url=registry.url), folder, 0)
-            return
         console.print("starting Triton", style="dim")
         triton = Triton(repository(models), folder / "triton", models=models)
         with on_core(triton_core):
@@ -61,4 +56,4 @@ def servers(
 
 
 def repository(models: Sequence[str]) -> Path:
-    return build(cache_folder() / "models" / "embedded", "embedded", models)
+    return build(cache_folder() / "models" / "embedded", "embedded", models or None)

@@ -20,6 +20,7 @@ __all__ = ["embedded_stack", "model_repository", "models_needed", "prepare", "pr
 
 
 def models_needed() -> list[str]:
+    """Names of the models that the catalogue's signals ask, sorted."""
     return sorted({signal.model.name for signal in SIGNALS if signal.model})
 
 
@@ -37,6 +38,7 @@ def prepare(console: Console) -> Path:
 
 
 def model_repository(console: Console) -> Path:
+    """The embedded profile's repository in the cache, built first if it is not current."""
     with step_bar(console, "building models") as progress:
         return build(cache_folder() / "models" / "embedded", "embedded", None, progress)
 
@@ -52,6 +54,7 @@ def download_bar(console: Console, what: str) -> Iterator[Callable[[int, int, st
 
 @contextmanager
 def step_bar(console: Console, what: str) -> Iterator[Callable[[str, int, int], None]]:
+    """A bar that appears when there is something to build; it is called with a step's name, steps done and steps in all."""
     bar = Progress(
         SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), console=console, transient=True
     )
@@ -93,6 +96,7 @@ def provision(settings: Settings) -> None:
 
 
 def wait_for_interrupt() -> None:
+    """Returns at Ctrl-C."""
     try:
         while True:
             time.sleep(3600)

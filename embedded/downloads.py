@@ -150,10 +150,11 @@ class Download:
                 break
             except urllib.error.HTTPError as error:
                 error.close()
-                if error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
-                    self.forget_part()
-                elif error.code < 500 or attempt == ATTEMPTS:
+                passing = error.code >= 500 or error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE
+                if not passing or attempt == ATTEMPTS:
                     raise self.refused(error) from error
+                if error.code < 500:
+                    self.forget_part()
             except (OSError, http.client.HTTPException) as error:
                 if attempt == ATTEMPTS:
                     raise self.unreachable(error) from error

@@ -76,6 +76,7 @@ def detach() -> None:
 
 
 def main(arguments: list[str]) -> None:
+    """Runs the servers until SIGTERM. arguments: the model repository, then the models to load, none for all."""
     detach()
     signal.signal(signal.SIGTERM, end_once)
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -86,7 +86,7 @@ class Signal:
     """A named understanding of content. One file under `processors/signals/` makes one and calls it SIGNAL.
 
     interpret(answer, window) → a small partial result; answer: the model's outputs, or the window's own tensors without a model.
-    reduce(partials, upstream) → Findings of one asset; partials: at least one, in the order of the windows; upstream: the Findings
+    reduce(partials, upstream) → Findings of one asset; partials: one or more, in the order of the windows; upstream: the Findings
     for the same asset of each signal in `needs`.
     parameters: thresholds and the like; part of the configuration hash.
     """

@@ -68,6 +68,7 @@ class Kind(Enum):
 
 
 def frame(kind: Kind, header: bytes = b"", body: Sequence[Bytes] = ()) -> list[Bytes]:
+    """The buffers of one frame, for `send`: prefix and header in one, then the body as it is."""
     return [_PREFIX.pack(kind.value, len(header), sum(len(part) for part in body)) + header, *body]
 
 
@@ -121,6 +122,7 @@ def _padding(size_bytes: int) -> int:
 
 
 def error_frame(kind: Kind, error: PermanentError, index: int = 0) -> list[Bytes]:
+    """The buffers of an error. index: the feature's number, 0 if it concerns the whole asset; a long detail is cut."""
     name = next(name for name, known in reversed(_ERRORS.items()) if isinstance(error, known))
     return frame(kind, json.dumps([index, name, error.reason, error.detail[:_MAX_DETAIL]]).encode())
 

@@ -130,6 +130,7 @@ def registered_schemas(settings: Settings, signals: Sequence[Signal]) -> dict[st
 
 
 async def check_triton(settings: Settings) -> None:
+    """Raises CannotStart, with what each says, if none of the Triton servers is ready."""
     triton = Triton(settings.triton_urls.split(","), 1, settings.infer_timeout_seconds)
     try:
         await triton.ready()

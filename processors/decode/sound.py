@@ -31,6 +31,7 @@ _LOUDEST = 8.0
 
 
 def form_of(frame: AudioFrame) -> Form:
+    """The frame's sample rate in Hz, channel layout and sample format: where one of them changes, a new resampler is needed."""
     return frame.sample_rate, frame.layout.name, frame.format.name
 
 

@@ -37,6 +37,7 @@ _BY_ERRNO: Final[dict[int, tuple[type[SignalsError], Reason]]] = {
 
 
 def map_error(error: OSError, uri: str) -> SignalsError:
+    """What an error of the file system means for an asset; what is not in the table is a store that is away."""
     kind, reason = _BY_ERRNO.get(error.errno or 0, _AWAY)
     return kind(reason, f"{shown(uri)} cannot be read ({error.strerror or type(error).__name__}).")
 

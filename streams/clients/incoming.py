@@ -38,6 +38,7 @@ def shown(uri: str) -> str:
 
 
 def refused(uri: str, why: str) -> ContentError:
+    """The error for an address that is never fetched. why: the rest of a sentence."""
     return ContentError(Reason.ADDRESS_REFUSED, f"{shown(uri)!r} is not fetched: {why}")
 
 
