@@ -1,4 +1,4 @@
-"""What a process makes of its core, looked at once a second: a rate alone cannot tell waiting from a core that others use."""
+"""What a process makes of its core, looked at twice a second: a rate alone cannot tell waiting from a core that others use."""
 
 import threading
 import time
@@ -12,7 +12,7 @@ from bench.machine import cpu_seconds
 
 __all__ = ["CoreWatch"]
 
-LOOK_SECONDS = 1.0
+LOOK_SECONDS = 0.5
 
 
 class CoreWatch:

@@ -16,7 +16,7 @@ from bench.arrivals import Arrivals, rate, steady
 from bench.child import child
 from bench.core_watch import CoreWatch
 from bench.events import publish
-from bench.machine import OthersUse, on_core, two_cores
+from bench.machine import OthersUse, on_core, require_on_core, two_cores
 from bench.report import report
 from bench.servers import Servers, servers
 from processors.features.text import Tokens

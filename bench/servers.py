@@ -44,6 +44,9 @@ def servers(kafka_core: int, triton_core: int, models: Sequence[str] = (), *, co
             kafka.start()
             stack.callback(registry.stop)
             registry.start()
+        for server in (kafka, registry):
+            assert server.pid is not None
+            require_on_core(server.pid, kafka_core)
         console.print("starting Triton", style="dim")
         triton = Triton(repository(models), folder / "triton", models=models)
         with on_core(triton_core):

@@ -16,7 +16,7 @@ from bench.arrivals import Arrivals, rate, steady
 from bench.child import child
 from bench.core_watch import CoreWatch
 from bench.events import publish
-from bench.machine import OthersUse, on_core, two_cores
+from bench.machine import OthersUse, on_core, require_on_core, two_cores
 from bench.report import report
 from bench.servers import Servers, servers
 from bench.waiting import WORKER, waiting_signal
@@ -75,6 +75,6 @@ def main(rounds: int, events: int) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m bench.source", description=__doc__)
     parser.add_argument("--rounds", type=int, default=3, help="loop and worker, so many times (3)")
-    parser.add_argument("--events", type=int, default=10_000, help="how many events wait on the topic (10,000)")
+    parser.add_argument("--events", type=int, default=6_000, help="how many events wait on the topic (6,000)")
     given = parser.parse_args()
     main(given.rounds, given.events)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -97,12 +98,17 @@ def demo_command(once: bool, as_json: bool, export_svg: Path | None) -> None:
         disagreements = agreement.disagreements(sample_media.expectations(), progress.findings())
         summarise(progress, disagreements, took, time.monotonic() - began, console, as_json)
         if export_svg:
-            console.save_svg(str(export_svg), title="make demo")
+            export_svg.write_text(picture_of(console), encoding="utf-8")
         if not once and not as_json:
             console.print("The servers stay up until you press Ctrl-C.")
             wait_for_interrupt()
     if disagreements or not progress.complete or any(outcome.status is Status.FAILED for _, outcome in progress.outcomes()):
         sys.exit(1)
+
+
+def picture_of(console: Console) -> str:
+    """What the console showed, as SVG with the reader's own fonts: none are fetched from elsewhere."""
+    return re.sub(r"@font-face \{.*?\}\s*", "", console.export_svg(title="make demo"), flags=re.DOTALL)
 
 
 def event_of_sample(sample: sample_media.SampleContent) -> ContentPublished:

@@ -21,6 +21,7 @@ from processors.catalogue import SIGNALS
 from processors.errors import SignalsError
 from streams import kafka_config
 from streams.settings import Settings
+from streams.worker import CannotStart
 
 __all__ = ["doctor_command"]
 
@@ -51,7 +52,7 @@ def doctor_command(as_json: bool) -> None:
         table = Table(box=None, show_header=False, pad_edge=False)
         for finding in findings:
             table.add_row(
-                "✓" if finding.ok else "✗", finding.what, finding.seen + (f"\n→ {finding.advice}" if not finding.ok else "")
+                "✓" if finding.ok else "✗", finding.what, finding.seen + (f"\n→ {finding.advice}" if finding.advice and not finding.ok else "")
             )
         Console(highlight=False).print(table)
     sys.exit(0 if all(finding.ok for finding in findings) else 1)
@@ -79,7 +80,9 @@ def guarded(what: str, check: Callable[[Settings], Finding], settings: Settings)
     try:
         return check(settings)
     except SignalsError as error:
-        return Finding(what, False, error.detail, "see above")
+        return Finding(what, False, error.detail)
+    except CannotStart as error:
+        return Finding(what, False, str(error))
     except KafkaException as failure:
         return Finding(
             what,

@@ -61,7 +61,7 @@ def tail_command(
     if unknown := [name for name in names if name not in known]:
         raise click.ClickException(f"There is no signal {unknown[0]!r}. Known are: {', '.join(known)}.")
     console = Console(highlight=False)
-    follower = Follower(Settings(), [known[name] for name in names or known], from_beginning)
+    follower = Follower(Settings(), [known[name] for name in names or known], from_beginning=from_beginning)
     seen = 0
     try:
         for followed in follower.records(idle_seconds):

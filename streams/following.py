@@ -34,7 +34,9 @@ class Followed:
 class Follower:
     """Follows signal topics and the ledger from where they end now, or from their beginning."""
 
-    def __init__(self, settings: Settings, signals: Sequence[Signal], ledger: bool = False, from_beginning: bool = False) -> None:
+    def __init__(
+        self, settings: Settings, signals: Sequence[Signal], *, ledger: bool = False, from_beginning: bool = False
+    ) -> None:
         self._ledger_topic = settings.ledger_topic
         self._registry = SchemaRegistry(settings.registry_url)
         self._consumer = Consumer(kafka_config.follower(settings, "signals-follower") | {"log_level": 0})
@@ -55,7 +57,8 @@ class Follower:
         """Records as they come; None about four times a second while none comes. Ends after idle_seconds without any."""
         last = time.monotonic()
         while idle_seconds is None or time.monotonic() - last < idle_seconds:
-            messages = self._consumer.consume(500, 0.25)
+            first = self._consumer.poll(0.25)  # consume() would wait for all of its time
+            messages = [first, *self._consumer.consume(499, 0)] if first else []
             for message in messages:
                 if (error := message.error()) is None:
                     last = time.monotonic()

@@ -1,12 +1,12 @@
 """From conclusions to the records that are published: signals, ledger, dead letters, tombstones."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from processors.conclusion import Conclusion
-from processors.errors import Reason, SignalsError
+from processors.errors import PermanentError, Reason, SignalsError
 from processors.signal import Signal
 from schemas import cloudevents, identity, wire
 from schemas.records import (
@@ -58,10 +58,10 @@ class Publication:
         outputs: list[Output] = []
         outcomes: list[Outcome] = []
         for conclusion in conclusions:
-            output = self._signal(record, run_id, event, conclusion, now)
-            if output and output.value and len(output.value) > self.most_bytes:
-                outcomes.append(self._too_large(conclusion, len(output.value)))
-                continue
+            try:
+                output = self._signal(record, run_id, event, conclusion, now)
+            except PermanentError as error:
+                conclusion, output = failed_at_last(conclusion, error), None
             outputs += [output] if output else []
             outcomes.append(self._outcome(event, conclusion))
         outputs.append(self._ledger(record, run_id, event, outcomes, now))
@@ -115,7 +115,16 @@ class Publication:
             missing=conclusion.missing,
             entries=conclusion.entries,
         )
-        return self._output(signal.topic, record, value.signal_id, value, now)
+        try:
+            output = self._output(signal.topic, record, value.signal_id, value, now)
+        except wire.WireError as bug:
+            raise PermanentError(
+                Reason.SIGNAL_CODE_FAILED, f"{signal.name} made a record that breaks its schema: {bug}"[:500]
+            ) from bug
+        if len(output.value or b"") > self.most_bytes:
+            detail = f"the record has {len(output.value or b'')} bytes; SIGNALS_MAX_RECORD_BYTES allows {self.most_bytes}"
+            raise PermanentError(Reason.RECORD_TOO_LARGE, detail)
+        return output
 
     def _outcome(self, event: ContentPublished, conclusion: Conclusion) -> Outcome:
         published = conclusion.status in PUBLISHED
@@ -128,10 +137,6 @@ class Publication:
             signal_id=self._signal_id(event, conclusion.signal) if published else None,
             timings_ms=conclusion.timings_ms,
         )
-
-    def _too_large(self, conclusion: Conclusion, size_bytes: int) -> Outcome:
-        detail = f"the record has {size_bytes} bytes, more than the {self.most_bytes} that are allowed (SIGNALS_MAX_RECORD_BYTES)"
-        return Outcome(signal=conclusion.signal.name, status=Status.FAILED, reason=Reason.RECORD_TOO_LARGE, detail=detail)
 
     def _ledger(self, record: Record, run_id: str, event: ContentPublished, outcomes: Sequence[Outcome], now: datetime) -> Output:
         value = OutcomeRecord(
@@ -171,3 +176,8 @@ class Publication:
         }
         headers = [*record.headers, *((name, str(value).encode()) for name, value in extra.items())]
         return Output(self.dead_letter_topic, record.key, record.value, headers)
+
+
+def failed_at_last(conclusion: Conclusion, error: PermanentError) -> Conclusion:
+    """A conclusion whose record cannot be published: FAILED, with nothing found."""
+    return replace(conclusion, status=Status.FAILED, entries=(), missing=(), reason=error.reason, detail=error.detail)

@@ -33,6 +33,9 @@ from streams.transactions import no_fail_point
 __all__ = ["CannotStart", "check_triton", "chosen", "registered_schemas", "run"]
 
 
+log = logging.getLogger(__name__)
+
+
 class CannotStart(Exception):
     """Something outside is missing; the text says what, with which value, and what to do."""
 
@@ -90,9 +93,14 @@ def run(
         before=[pool.start],
         after=[pool.close, store.close, triton.close],
     )
-    logging.getLogger("httpx").setLevel(logging.WARNING)  # the registry client's, a line for each request
+    logging.basicConfig(level=loglevel.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    for chatty in ("httpx", "httpx2", "faust", "mode"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+    log.info("computing %s", ", ".join(signal.name for signal in signals))
     uvloop.install()
-    faust.Worker(app, loglevel=loglevel, loop=asyncio.new_event_loop(), redirect_stdouts=False).execute_from_commandline()
+    worker = faust.Worker(app, loop=asyncio.new_event_loop(), redirect_stdouts=False, override_logging=False, quiet=True)
+    worker.spinner = None  # it would draw on a terminal that is ours
+    worker.execute_from_commandline()
 
 
 def check(settings: Settings, signals: Sequence[Signal]) -> dict[str, WireSchema]:

@@ -15,7 +15,7 @@ AUDIO = {
     "mp3": ("mp3", "libmp3lame"),
     "wav": ("wav", "pcm_s16le"),
     "flac": ("flac", "flac"),
-    "ogg": ("ogg", "libvorbis"),
+    "ogg": ("ogg", "libopus"),
     "m4a": ("mp4", "aac"),
 }
 VIDEO = {"mp4": ("mp4", "libx264", "aac"), "webm": ("webm", "libvpx-vp9", "libopus")}

@@ -11,7 +11,7 @@ from processors.conclusion import Conclusion, conclude
 from processors.errors import ContentError, HealableError, Reason, SignalsError
 from processors.signal import Signal
 from schemas import cloudevents, identity, subjects, wire
-from schemas.records import Asset, ContentPublished, Findings, Measure, MediaKind, OutcomeRecord, SignalRecord, Status
+from schemas.records import Asset, ContentPublished, Findings, Measure, MediaKind, OutcomeRecord, Segment, SignalRecord, Status
 from streams.kafka_source import Record
 from streams.publication import Publication, WireSchema
 from streams.topics import signal_schema
@@ -188,6 +188,17 @@ def test_a_record_that_is_too_large_fails_instead() -> None:
     assert "10000" in (outcome.detail or "")
     assert neighbour.status is Status.OK
     assert dict(outputs["dlq.signals"].headers)["x-signal-failed"] == b"text.found"
+
+
+def test_a_record_that_breaks_its_schema_fails_alone() -> None:
+    """A signal that fills a shape its schema lacks is FAILED with the reason; its neighbours are published."""
+    odd = Findings(segments=(Segment(start_ms=0, end_ms=1),))
+    outputs = published(concluded(FOUND, text0=odd), concluded(PLAIN, text0=FINDINGS))
+    assert set(outputs) == {PLAIN.topic, LEDGER, "dlq.signals"}
+    outcome, neighbour = ledger_in(outputs[LEDGER]).outcomes
+    assert (outcome.status, outcome.reason) == (Status.FAILED, "signal_code_failed")
+    assert "segments" in (outcome.detail or "")
+    assert neighbour.status is Status.OK
 
 
 def test_a_record_of_just_the_size_passes() -> None:
