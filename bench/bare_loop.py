@@ -16,11 +16,11 @@ from processors.signal import Signal
 from schemas import subjects, wire
 from schemas.records import Entry, Findings, Measure, Status
 from streams import kafka_config
-from streams.kafka_source import Record
 from streams.publication import Publication
+from streams.record import Record
 from streams.settings import Settings
+from streams.startup import registered_schemas
 from streams.transactions import Output
-from streams.worker import registered_schemas
 
 __all__ = ["run"]
 

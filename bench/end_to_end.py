@@ -73,6 +73,7 @@ def end_to_end(at: Servers, group: str, events: int, cores: tuple[int, int], con
         times = arrivals.times(
             events, MOST_SECONDS, lambda seen: status.update(f"end to end: {seen} of {events} signals"), worker
         )
+        require_on_core(worker.pid, core)
     return figures(steady(times), watch)
 
 

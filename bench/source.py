@@ -44,6 +44,8 @@ def measured(
         all_times = arrivals.times(
             events, MOST_SECONDS, lambda seen: status.update(f"{name}: {seen} of {events} events"), process
         )
+        if process.poll() is None:
+            require_on_core(process.pid, core)
     times = steady(all_times)
     return {"per_second": rate(times), "cpu_ms_each": watch.cpu_ms_each(times), "core_idle_percent": watch.idle_percent(times)}
 

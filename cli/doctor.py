@@ -21,7 +21,7 @@ from processors.catalogue import SIGNALS
 from processors.errors import SignalsError
 from streams import kafka_config
 from streams.settings import Settings
-from streams.worker import CannotStart
+from streams.startup import CannotStart
 
 __all__ = ["doctor_command"]
 
@@ -34,6 +34,10 @@ class Finding:
     ok: bool
     seen: str
     advice: str = ""
+
+    @property
+    def told(self) -> str:
+        return f"{self.seen}\n→ {self.advice}" if self.advice and not self.ok else self.seen
 
 
 @click.command("doctor")
@@ -52,7 +56,9 @@ def doctor_command(as_json: bool) -> None:
         table = Table(box=None, show_header=False, pad_edge=False)
         for finding in findings:
             table.add_row(
-                "✓" if finding.ok else "✗", finding.what, finding.seen + (f"\n→ {finding.advice}" if finding.advice and not finding.ok else "")
+                "✓" if finding.ok else "✗",
+                finding.what,
+                finding.told,
             )
         Console(highlight=False).print(table)
     sys.exit(0 if all(finding.ok for finding in findings) else 1)
@@ -107,7 +113,7 @@ def topics(settings: Settings) -> Finding:
 
 
 def triton(settings: Settings) -> Finding:
-    from streams.worker import check_triton
+    from streams.startup import check_triton
 
     asyncio.run(check_triton(settings))
     return Finding("Triton", True, f"{settings.triton_urls}: ready")

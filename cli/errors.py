@@ -11,7 +11,7 @@ def sentence_of(error: Exception) -> str | None:
     from embedded.errors import EmbeddedError
     from processors.errors import SignalsError
     from streams.settings import Settings
-    from streams.worker import CannotStart
+    from streams.startup import CannotStart
 
     if isinstance(error, SignalsError):
         return error.detail

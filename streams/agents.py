@@ -15,9 +15,10 @@ from mode import Service
 
 from processors.errors import ContractError, PermanentError, Reason
 from streams.events import EventReader
-from streams.kafka_source import KafkaSource, Record, SourceConfig
+from streams.kafka_source import KafkaSource, SourceConfig
 from streams.pipeline import Pipeline
 from streams.publication import Publication
+from streams.record import Record
 from streams.transactions import Output
 
 __all__ = ["build_app"]

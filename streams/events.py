@@ -8,7 +8,7 @@ from schemas import subjects, wire
 from schemas.records import ContentPublished, MediaKind
 from streams.backoff import persist
 from streams.clients.schema_registry import SchemaRegistry
-from streams.kafka_source import Record
+from streams.record import Record
 
 __all__ = ["EventReader", "check_contract"]
 

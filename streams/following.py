@@ -11,7 +11,7 @@ from schemas import subjects, wire
 from schemas.records import OutcomeRecord, SignalRecord
 from streams import kafka_config
 from streams.clients.schema_registry import SchemaRegistry
-from streams.kafka_source import Record
+from streams.record import Record
 from streams.settings import Settings
 from streams.topics import signal_schema
 

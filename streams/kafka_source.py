@@ -13,23 +13,23 @@ import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 from faust.types import ChannelT
 from mode import Service
 
 from streams.offset_book import OffsetBook
+from streams.record import Record
 from streams.transactions import CALL_SECONDS, Output, Publisher, no_fail_point, until_answered
 
-__all__ = ["KafkaSource", "Record", "SourceConfig"]
+__all__ = ["KafkaSource", "SourceConfig"]
 
 log = logging.getLogger(__name__)
 
 EXIT_KAFKA_THREAD_DIED = 70
 PAUSE_AFTER_SECONDS = 2.0
 Result = TypeVar("Result")
-Headers = list[tuple[str, str | bytes | None]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,35 +43,6 @@ class SourceConfig:
     transaction_seconds: float
     drain_seconds: float
     fail_point: Callable[[str], None] = no_fail_point
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Record:
-    """A Kafka record as it was read, and the assignment (epoch) under which it was."""
-
-    key: bytes | None
-    value: bytes | None
-    headers: Headers
-    topic: str
-    partition: int
-    offset: int
-    epoch: int
-
-    @classmethod
-    def of(cls, message: Message, epoch: int = 0) -> "Record":
-        topic, partition, offset = message.topic(), message.partition(), message.offset()
-        assert topic is not None and partition is not None and offset is not None  # a message without error has all three
-        headers = cast(Headers, message.headers() or [])
-        return cls(message.key(), message.value(), headers, topic, partition, offset, epoch)
-
-    @property
-    def tp(self) -> tuple[str, int]:
-        return self.topic, self.partition
-
-    @property
-    def lane(self) -> object:
-        """Records of one lane go one after the other; those without a key stand in none but their own."""
-        return (self.topic, self.key) if self.key is not None else (self.topic, self.partition, self.offset)
 
 
 class KafkaSource(Service):

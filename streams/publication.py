@@ -19,7 +19,7 @@ from schemas.records import (
     SourcePosition,
     Status,
 )
-from streams.kafka_source import Record
+from streams.record import Record
 from streams.transactions import Output
 
 __all__ = ["Publication", "WireSchema"]

@@ -12,8 +12,8 @@ from processors.errors import ContentError, HealableError, Reason, SignalsError
 from processors.signal import Signal
 from schemas import cloudevents, identity, subjects, wire
 from schemas.records import Asset, ContentPublished, Findings, Measure, MediaKind, OutcomeRecord, Segment, SignalRecord, Status
-from streams.kafka_source import Record
 from streams.publication import Publication, WireSchema
+from streams.record import Record
 from streams.topics import signal_schema
 from streams.transactions import Output
 
