@@ -18,6 +18,7 @@ from bench.core_watch import CoreWatch
 from bench.events import publish
 from bench.machine import OthersUse, on_core, require_on_core, two_cores
 from bench.report import report
+from bench.rounds import rounds
 from bench.servers import Servers, servers
 from processors.features.text import Tokens
 from processors.media import Text
@@ -85,7 +86,7 @@ def figures(times: Sequence[float], watch: CoreWatch) -> dict[str, float]:
     }
 
 
-def main(rounds: int, seconds: float) -> None:
+def main(most: int, seconds: float) -> None:
     console = Console()
     triton_core, core = two_cores()
     with on_core(core), servers(core, triton_core, [TEXT_EMBEDDING.name], console=console) as at:
@@ -97,11 +98,11 @@ def main(rounds: int, seconds: float) -> None:
         apply(at.settings, [SIGNAL], partitions=8, replication=1)
         publish(at.settings, waiting)
         others, measured = OthersUse(), []
-        for number in range(1, rounds + 1):
+        for number in rounds(most):
             ceiling = alone(at, requests, triton_core)
-            console.print(f"round {number} of {rounds}: Triton alone {ceiling['per_second']:.1f} a second", style="dim")
+            console.print(f"round {number} of {most}: Triton alone {ceiling['per_second']:.1f} a second", style="dim")
             ours = end_to_end(at, f"bench-{number}", len(waiting), (triton_core, core), console)
-            console.print(f"round {number} of {rounds}: end to end {ours['per_second']:.1f} a second", style="dim")
+            console.print(f"round {number} of {most}: end to end {ours['per_second']:.1f} a second", style="dim")
             names = {"end_to_end": ours, "alone": ceiling}
             measured.append({f"{name}_{what}": value for name, found in names.items() for what, value in found.items()})
         tokens = [request["input_ids"].shape[1] for request in requests]
@@ -111,7 +112,7 @@ def main(rounds: int, seconds: float) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m bench.end_to_end", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=3, help="alone and end to end, so many times (3)")
+    parser.add_argument("--rounds", type=int, default=3, help="alone and end to end, so many times; fewer if they take long (3)")
     parser.add_argument("--seconds", type=float, default=12.0, help="how long one measurement is to take, about (12)")
     given = parser.parse_args()
     main(given.rounds, given.seconds)

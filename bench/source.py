@@ -18,6 +18,7 @@ from bench.core_watch import CoreWatch
 from bench.events import publish
 from bench.machine import OthersUse, on_core, require_on_core, two_cores
 from bench.report import report
+from bench.rounds import rounds
 from bench.servers import Servers, servers
 from bench.waiting import WORKER, waiting_signal
 from processors.signal import Signal
@@ -54,7 +55,7 @@ def log(folder: Path, name: str) -> Path:
     return folder / f"{name}.log"
 
 
-def main(rounds: int, events: int) -> None:
+def main(most: int, events: int) -> None:
     console = Console()
     broker_core, core = two_cores()
     signal = waiting_signal()
@@ -63,12 +64,12 @@ def main(rounds: int, events: int) -> None:
         apply(at.settings, [signal], partitions=8, replication=1)
         publish(at.settings, ["wait 0 ms"] * events)
         others, figures = OthersUse(), []
-        for number in range(1, rounds + 1):
+        for number in rounds(most):
             both: dict[str, float] = {}
             for name, program in programs.items():
                 found = measured(f"{name}-{number}", program, at, signal, events, core, console)
                 both |= {f"{name}_{what}": value for what, value in found.items()}
-                console.print(f"round {number} of {rounds}: {name} {found['per_second']:,.0f} events a second", style="dim")
+                console.print(f"round {number} of {most}: {name} {found['per_second']:,.0f} events a second", style="dim")
             figures.append(both)
         conditions = {"events": events, "in_flight": IN_FLIGHT, "partitions": 8}
         report("source", "worker", "bare_loop", "cpu_ms_each", figures, others.percent(), conditions, console)
@@ -76,7 +77,7 @@ def main(rounds: int, events: int) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m bench.source", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=3, help="loop and worker, so many times (3)")
+    parser.add_argument("--rounds", type=int, default=3, help="loop and worker, so many times; fewer if they take long (3)")
     parser.add_argument("--events", type=int, default=6_000, help="how many events wait on the topic (6,000)")
     given = parser.parse_args()
     main(given.rounds, given.events)

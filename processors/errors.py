@@ -67,6 +67,7 @@ class Reason(StrEnum):
     UPSTREAM_SIGNAL_FAILED = "upstream_signal_failed"
     SIGNAL_CODE_FAILED = "signal_code_failed"
     RECORD_TOO_LARGE = "record_too_large"
+    RECORD_REFUSED = "record_refused"
 
 
 class SignalsError(Exception):

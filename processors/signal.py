@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from typing import Any, Protocol
 
 from numpy.typing import NDArray
@@ -114,7 +115,7 @@ class Signal:
         """Where its records go, e.g. signal.audio.loudness.v1."""
         return f"signal.{self.name}.v{self.version}"
 
-    @property
+    @cached_property
     def config_hash(self) -> str:
         """Sixteen hexadecimal digits over all that shapes the result: feature, model and parameters."""
         parts = (self.name, self.version, repr(self.feature), repr(self.model), sorted(self.parameters.items()))

@@ -6,6 +6,7 @@ subclasses): it loses in-flight events under out-of-order work. A KafkaSource fe
 
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from functools import partial
 
 import faust
@@ -15,7 +16,7 @@ from mode import Service
 
 from processors.errors import ContractError, PermanentError, Reason
 from streams.events import EventReader
-from streams.kafka_source import KafkaSource, SourceConfig
+from streams.kafka_source import KafkaSource, SourceConfig, leave
 from streams.pipeline import Pipeline
 from streams.publication import Publication
 from streams.record import Record
@@ -24,6 +25,8 @@ from streams.transactions import Output
 __all__ = ["build_app"]
 
 log = logging.getLogger(__name__)
+
+EXIT_AGENT_DIED = 72
 
 Hook = Callable[[], Awaitable[None]]
 
@@ -49,9 +52,17 @@ def build_app(
     """The worker's app. before, after: what starts before the first record is read, and closes when the last is published."""
     app = App(name, broker="kafka://unused", store="memory://", web_enabled=False, reply_create_topic=False)
     channel = app.channel(maxsize=config.limit)
-    source = KafkaSource(config, channel)
+
+    def refused(record: Record) -> list[Output]:
+        error = PermanentError(Reason.RECORD_REFUSED, "the brokers refuse what this event publishes; see the worker's log")
+        return publication.unreadable(record, source.cluster, pipeline.signals, error, with_value=False)
+
+    source = KafkaSource(replace(config, instead=refused), channel)
 
     async def outputs_of(record: Record) -> list[Output]:
+        if record.value is None and record.key is None:
+            error = ContractError(Reason.UNREADABLE_EVENT, "the record has neither key nor value")
+            return publication.unreadable(record, source.cluster, pipeline.signals, error)
         if record.value is None:
             return publication.retraction(record, source.cluster, pipeline.signals)
         try:
@@ -72,7 +83,11 @@ def build_app(
 
     async def understand(records: StreamT[Record]) -> None:
         async for record in records:
-            outputs = await source.unless_lost(record, partial(outputs_in_any_case, record))
+            try:
+                outputs = await source.unless_lost(record, partial(outputs_in_any_case, record))
+            except Exception:  # an actor that crashes would drop its event; the next owner of the partition does it instead
+                log.critical("the agent failed beyond repair; leaving", exc_info=True)
+                leave(EXIT_AGENT_DIED)
             if outputs is not None:
                 source.finished(record, outputs)
 

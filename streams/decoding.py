@@ -9,9 +9,10 @@ in milliseconds.
 
 import asyncio
 import logging
+import os
 import pickle
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 
 from processors.decode.limits import Limits
 from processors.errors import ContentError, PermanentError, Reason
@@ -22,7 +23,7 @@ from streams.decode_wire import NONSENSE, Kind, parse_error, parse_window
 from streams.fork_server import DecodeProcess, ForkServer, LaunchError, ProcessLostError
 from streams.ports import LocalMedia
 
-__all__ = ["PRELOADED", "DecodePool"]
+__all__ = ["EXIT_DECODE_SLOT_DIED", "PRELOADED", "DecodePool", "PoolClosed"]
 
 log = logging.getLogger(__name__)
 
@@ -34,17 +35,30 @@ PRELOADED = (
 )
 """What each decode process has imported when it starts: the decoders, and the features of all signals."""
 
+EXIT_DECODE_SLOT_DIED = 71
+
 _STOP_SECONDS = 0.2
 _ASSETS_PER_PROCESS = 1000
 _LAUNCH_AGAIN_SECONDS = 1.0
 _ATTEMPTS = 2  # a crash may be a neighbour's doing: the kernel's choice of a victim when memory runs out
 
 
+class PoolClosed(RuntimeError):
+    """The pool is not running; the asset is someone else's now. Readers meet it while the worker leaves, and at no other time."""
+
+
+def leave(code: int) -> None:
+    """Ends the process at once, after its last log lines."""
+    logging.shutdown()
+    os._exit(code)
+
+
 class DecodePool:
     """At most `processes` assets are decoded at once; the others wait in order, and cost nothing.
 
     timeout_seconds: wall time of one asset, without the time its reader lets it wait; memory_bytes: address space of one process;
-    windows_ahead: windows of one asset that are made and not yet taken, at most; preload: modules that each process starts with.
+    windows_ahead: windows of one asset that are made and not yet taken, at most; preload: modules that each process starts with;
+    leave: what ends the worker, with an exit code, if a slot dies: with one slot after the other gone every event would hang.
     """
 
     def __init__(
@@ -55,11 +69,13 @@ class DecodePool:
         limits: Limits,
         windows_ahead: int = 4,
         preload: Sequence[str] = PRELOADED,
+        leave: Callable[[int], None] = leave,
     ) -> None:
         self._processes, self._timeout_seconds, self._windows_ahead = processes, timeout_seconds, windows_ahead
         self._server = ForkServer(ProcessSettings(memory_bytes, windows_ahead, limits), preload)
         self._requests: asyncio.Queue[_Request] = asyncio.Queue()
         self._slots: list[asyncio.Task[None]] = []
+        self._leave = leave
 
     async def start(self) -> None:
         """Returns when every process is ready. Raises LaunchError."""
@@ -70,22 +86,31 @@ class DecodePool:
             raise
         slots = [_Slot(process, self._server, self._requests, self._timeout_seconds) for process in processes]
         self._slots = [asyncio.create_task(slot.serve(), name="decode slot") for slot in slots]
+        for task in self._slots:
+            task.add_done_callback(self._slot_ended)
+
+    def _slot_ended(self, slot: asyncio.Task[None]) -> None:
+        if slot.cancelling():  # by close(), or by the end of the event loop
+            return
+        death = None if slot.cancelled() else slot.exception()
+        log.critical("a decode slot died, and a worker without it must not look alive", exc_info=death)
+        self._leave(EXIT_DECODE_SLOT_DIED)
 
     async def close(self) -> None:
-        """Ends all processes. Readers that still wait are cancelled: their assets are someone else's now."""
+        """Ends all processes. Readers that still wait get PoolClosed."""
         for slot in self._slots:
             slot.cancel()
         await asyncio.gather(*self._slots, return_exceptions=True)
         self._slots = []
         while not self._requests.empty():
-            self._requests.get_nowait().end(asyncio.CancelledError())
+            self._requests.get_nowait().end(PoolClosed("The decode pool was closed before this asset's turn"))
         await self._server.close()
 
     async def __call__(
         self, media: LocalMedia | TextField, kind: MediaKind, features: frozenset[Feature]
     ) -> AsyncIterator[tuple[Feature, Window | PermanentError]]:
         if not self._slots:
-            raise RuntimeError("The decode pool is not running; await its start() first")
+            raise PoolClosed("The decode pool is not running; await its start() first")
         order = tuple(features)
         where = media if isinstance(media, TextField) else media.path.absolute()
         request = _Request(pickle.dumps(Job(where, kind, order)), len(order), self._windows_ahead)
@@ -117,7 +142,7 @@ class _Slot:
                     request.end(bug)
                     await self._renew()
                 finally:
-                    request.end(asyncio.CancelledError())  # without effect once it has ended
+                    request.end(PoolClosed("The decode pool was closed during this asset"))  # without effect once it has ended
         finally:
             self._process.close()
 

@@ -13,6 +13,10 @@ from streams.record import Record
 __all__ = ["EventReader", "check_contract"]
 
 
+MOST_ID = 512
+MOST_MATERIALS = 1_000
+
+
 class EventReader:
     """Knows the writers' schemas it has met. A new id is asked of the registry once."""
 
@@ -39,7 +43,13 @@ class EventReader:
 
 def check_contract(event: ContentPublished, key: bytes | None) -> None:
     """What the schema cannot say. Raises ContractError with the first thing that is wrong."""
-    problems = []
+    problems = [
+        f"{name} has {len(value)} characters, more than {MOST_ID}" for name, value in ids_of(event) if len(value) > MOST_ID
+    ]
+    if (materials := len(event.assets) + len(event.texts)) > MOST_MATERIALS:
+        problems.append(
+            f"the event has {materials} assets and texts, more than {MOST_MATERIALS}; publish them as several contents"
+        )
     if key != event.content_id.encode():
         problems.append(f"the record's key is {key!r}, but must be the content id {event.content_id!r}")
     ids = Counter([asset.asset_id for asset in event.assets] + [text.name for text in event.texts])
@@ -48,3 +58,10 @@ def check_contract(event: ContentPublished, key: bytes | None) -> None:
     problems += [f"asset {id!r} is of a kind that is not known here (AUDIO, IMAGE, VIDEO, TEXT are)" for id in unknown]
     if problems:
         raise ContractError(Reason.CONTRACT_BROKEN, problems[0])
+
+
+def ids_of(event: ContentPublished) -> list[tuple[str, str]]:
+    """What identifies the event and its parts, by what it is called."""
+    ids = [("content_id", event.content_id), ("event_id", event.event_id), ("tenant", event.tenant)]
+    ids += [("an asset_id", asset.asset_id) for asset in event.assets]
+    return ids + [("a text's name", text.name) for text in event.texts]

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import numpy as np
@@ -153,29 +153,33 @@ class ForkServer:
         self._control: socket.socket | None = None
 
     async def launch(self) -> DecodeProcess:
-        """A process that is ready for a job. Raises LaunchError."""
-        control = self._living_server()
-        ours, theirs = socket.socketpair()
-        ours.setblocking(False)
-        status_fd, status_write_fd = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        process = DecodeProcess(ours, status_fd)
+        """A process that is ready for a job. Raises LaunchError, also where the system has no descriptor or process left."""
         try:
+            return await self._launched(self._living_server())
+        except TimeoutError:
+            seen = f"it was not ready within {_START_SECONDS:.0f} s"
+        except (OSError, ProcessLostError) as failure:
+            seen = str(failure)
+        raise LaunchError(
+            f"No decode process has come up ({seen}). Are there memory, processes and file descriptors left, "
+            f"and can {', '.join(self._preload)} be imported?"
+        )
+
+    async def _launched(self, control: socket.socket) -> DecodeProcess:
+        with ExitStack() as after_all, ExitStack() as after_failure:
+            ours, theirs = socket.socketpair()
+            after_failure.callback(ours.close)
+            after_all.callback(theirs.close)
+            ours.setblocking(False)
+            status_fd, status_write_fd = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+            after_all.callback(os.close, status_write_fd)
+            process = DecodeProcess(ours, status_fd)
+            after_failure.callback(process.close)
             socket.send_fds(control, [self._settings], [theirs.fileno(), status_write_fd])
             theirs.close()
             async with asyncio.timeout(_START_SECONDS):
                 await process.ready()
-        except (OSError, ProcessLostError, TimeoutError) as failure:
-            process.close()
-            raise LaunchError(
-                f"No decode process has come up within {_START_SECONDS:.0f} s ({failure or type(failure).__name__}). "
-                f"Is there memory left, and can {', '.join(self._preload)} be imported?"
-            ) from None
-        except BaseException:
-            process.close()
-            raise
-        finally:
-            theirs.close()
-            os.close(status_write_fd)
+            after_failure.pop_all()
         return process
 
     def _living_server(self) -> socket.socket:
@@ -183,6 +187,7 @@ class ForkServer:
             return self._control
         if self._control:
             self._control.close()
+            self._control = None
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         path = [str(Path(entry).absolute()) for entry in sys.path]
         program = f"import sys; sys.path[:] = {path!r}; from streams.decode_child import serve"
@@ -200,8 +205,9 @@ class ForkServer:
 
     async def close(self) -> None:
         """Ends the server, and with it all its processes."""
-        if self._control and self._server:
+        if self._control:
             self._control.close()
+        if self._server:
             self._server.kill()
             await asyncio.to_thread(self._server.wait)
-            self._control = self._server = None
+        self._control = self._server = None

@@ -9,6 +9,10 @@ from streams.settings import Settings
 __all__ = ["client", "consumer", "follower", "transactional_producer"]
 
 
+MOST_MESSAGE_BYTES = 16 * 1024**2
+"""Above any dead letter; what a topic takes is for the broker to say (`max.message.bytes`)."""
+
+
 def client(settings: Settings) -> dict[str, Any]:
     """How to reach the brokers; what every client shares."""
     config: dict[str, Any] = {"bootstrap.servers": settings.kafka_brokers, "security.protocol": settings.kafka_security_protocol}
@@ -44,7 +48,7 @@ def transactional_producer(settings: Settings) -> dict[str, Any]:
         "linger.ms": 0,
         "batch.num.messages": 10_000,
         "compression.type": "zstd",
-        "message.max.bytes": settings.max_record_bytes + 65_536,
+        "message.max.bytes": MOST_MESSAGE_BYTES,
     }
 
 

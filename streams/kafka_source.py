@@ -13,7 +13,7 @@ import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 from faust.types import ChannelT
@@ -21,20 +21,27 @@ from mode import Service
 
 from streams.offset_book import OffsetBook
 from streams.record import Record
-from streams.transactions import CALL_SECONDS, Output, Publisher, no_fail_point, until_answered
+from streams.transactions import CALL_SECONDS, Output, Published, Publisher, no_fail_point, until_answered
 
-__all__ = ["KafkaSource", "SourceConfig"]
+__all__ = ["KafkaSource", "SourceConfig", "leave"]
 
 log = logging.getLogger(__name__)
 
 EXIT_KAFKA_THREAD_DIED = 70
+EXIT_KAFKA_AWAY_AT_STOP = 75
+STOP_SECONDS = 3 * CALL_SECONDS
+MOST_RECORDS = 1_000
+REFUSALS_BEFORE_ONE_BY_ONE = 3
 PAUSE_AFTER_SECONDS = 2.0
 Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceConfig:
-    """consumer, producer: librdkafka's own configuration. limit: records handed out at once."""
+    """consumer, producer: librdkafka's own configuration. limit: records handed out at once.
+
+    instead: what to publish for a record whose outputs the brokers refuse.
+    """
 
     topics: Sequence[str]
     consumer: Mapping[str, object]
@@ -42,7 +49,14 @@ class SourceConfig:
     limit: int
     transaction_seconds: float
     drain_seconds: float
+    instead: Callable[[Record], list[Output]] = lambda record: []
     fail_point: Callable[[str], None] = no_fail_point
+
+
+def leave(code: int) -> NoReturn:
+    """Ends the process at once, with its logs written: it must not look alive, and what it has not committed is not lost."""
+    logging.shutdown()
+    os._exit(code)
 
 
 class KafkaSource(Service):
@@ -57,7 +71,7 @@ class KafkaSource(Service):
         self._lanes: dict[object, deque[Record]] = {}  # a lane in work → the records that wait behind it
         self._arrivals: deque[tuple[Record, list[Output]]] = deque()  # from the event loop; appending to a deque is atomic
         self._outbox: list[tuple[Record, list[Output]]] = []
-        self._working = self._epoch = 0
+        self._working = self._epoch = self._refusals = 0
         self._paused: set[tuple[str, int]] = set()
         self._stopping = False
         self._full_since = self._next_poll = 0.0
@@ -73,7 +87,10 @@ class KafkaSource(Service):
 
     async def on_stop(self) -> None:
         self._stopping = True
-        await asyncio.to_thread(self._thread.join)
+        await asyncio.to_thread(self._thread.join, self.config.drain_seconds + STOP_SECONDS)
+        if self._thread.is_alive():  # the brokers are away; what is not committed is done by the next owner
+            log.error("Kafka did not answer within %.0f s of the stop; leaving at once", STOP_SECONDS)
+            leave(EXIT_KAFKA_AWAY_AT_STOP)
 
     def finished(self, record: Record, outputs: list[Output]) -> None:
         """The record is done; its outputs go out with the next transaction."""
@@ -92,6 +109,10 @@ class KafkaSource(Service):
             if asyncio.current_task().cancelling():  # type: ignore[union-attr]  # this coroutine runs in a task
                 task.cancel()
                 raise
+            if self._ours(record):
+                raise RuntimeError(
+                    f"the work on {record.topic}[{record.partition}]@{record.offset} was cancelled by none of us"
+                ) from None
             self.finished(record, [])  # its epoch is over: this only frees its place
             return None
         finally:
@@ -110,8 +131,7 @@ class KafkaSource(Service):
             self._consume_and_transact()
         except BaseException:
             log.critical("the Kafka thread died, and a worker without it must not look alive", exc_info=True)
-            logging.shutdown()
-            os._exit(EXIT_KAFKA_THREAD_DIED)
+            leave(EXIT_KAFKA_THREAD_DIED)
 
     def _open(self) -> None:
         self._consumer = Consumer(dict(self.config.consumer))
@@ -133,7 +153,7 @@ class KafkaSource(Service):
     def _poll(self) -> None:
         """Serves rebalances at any load: with full buffers it still polls ten times a second, a record each time."""
         now = time.monotonic()
-        buffered = sum(map(len, self._buffers.values()))
+        buffered = sum(map(len, self._buffers.values())) + sum(map(len, self._lanes.values()))
         room = 8 * self.config.limit - buffered
         self._pause_or_resume(now, room)
         if room <= 0 and now < self._next_poll:
@@ -229,15 +249,39 @@ class KafkaSource(Service):
         self._outbox = [(record, outputs) for record, outputs in self._outbox if self._ours(record)]
         if not self._outbox:
             return
+        batch = self._outbox[:MOST_RECORDS]  # a transaction has to fit into its time-out
+        if self._refusals >= REFUSALS_BEFORE_ONE_BY_ONE:
+            self._transact_one_by_one(batch)
+        elif self._published(batch) is Published.REFUSED:
+            self._refusals += 1
+
+    def _transact_one_by_one(self, batch: list[tuple[Record, list[Output]]]) -> None:
+        """One of them makes the brokers refuse all: find it, and publish in its stead what `instead` says of it."""
+        for record, outputs in batch:
+            if self._ours(record) and self._published([(record, outputs)]) is Published.REFUSED:
+                log.error("%s[%d]@%d: the brokers refuse its outputs", record.topic, record.partition, record.offset)
+                index = next(index for index, (other, _) in enumerate(self._outbox) if other is record)
+                self._outbox[index] = (record, self.config.instead(record))
+                if self._published([self._outbox[index]]) is Published.REFUSED:
+                    raise RuntimeError(
+                        f"the brokers refuse even the dead letter of {record.topic}[{record.partition}]@{record.offset}"
+                    )
+        self._refusals = 0
+
+    def _published(self, batch: list[tuple[Record, list[Output]]]) -> Published:
+        """Publishes it; if that succeeds it leaves the outbox and is finished in its book. Else it stays for another time."""
         finished: dict[tuple[str, int], set[int]] = defaultdict(set)
-        for record, _ in self._outbox:
+        for record, _ in batch:
             finished[record.tp].add(record.offset)
         commits = {tp: self._books[tp].commit_without(done, self.cluster) for tp, done in finished.items()}
-        if not self._publisher.publish((output for _, outputs in self._outbox for output in outputs), commits):
-            return  # the outbox stays; callbacks run, then what is left of it goes again
-        for tp, done in finished.items():
-            self._books[tp].finish(done)
-        self._outbox.clear()
+        published = self._publisher.publish((output for _, outputs in batch for output in outputs), commits)
+        if published is Published.COMMITTED:
+            for tp, done in finished.items():
+                self._books[tp].finish(done)
+            gone = {id(record) for record, _ in batch}
+            self._outbox = [(record, outputs) for record, outputs in self._outbox if id(record) not in gone]
+            self._refusals = 0
+        return published
 
     # ---- rebalances: callbacks of consume() ----
 

@@ -42,22 +42,38 @@ class Answers:
         self.error = self.error or error
 
 
+InFlight = Mapping[str, asyncio.Semaphore]
+"""Signal name → how many more windows of it may be in flight."""
+
 Understood = dict[tuple[str, str], Answers]
 """(material id, signal name) → its answers."""
 
 
 class Pipeline:
-    """Understands events. signals: all that this worker computes; windows_in_flight: per event, what bounds its memory."""
+    """Understands events. signals: all that this worker computes.
 
-    def __init__(self, signals: Sequence[Signal], fetch: Fetch, decode: Decode, infer: Infer, windows_in_flight: int) -> None:
+    windows_in_flight: per event and signal, so that one that waits leaves the others alone. assets_in_work: fetched files, of all
+    events together. Both bound memory and disk.
+    """
+
+    def __init__(
+        self,
+        signals: Sequence[Signal],
+        fetch: Fetch,
+        decode: Decode,
+        infer: Infer,
+        windows_in_flight: int,
+        assets_in_work: int = 64,
+    ) -> None:
         self.signals = in_order(signals)
+        self._assets = asyncio.Semaphore(assets_in_work)
         self._fetch, self._decode, self._infer = fetch, decode, infer
         self._windows_in_flight = windows_in_flight
 
     async def understand(self, event: ContentPublished) -> list[Conclusion]:
         """One conclusion for each signal. Waits for as long as infrastructure is away; raises nothing but cancellation."""
         plan = make_plan(event, self.signals)
-        in_flight = asyncio.Semaphore(self._windows_in_flight)
+        in_flight = {signal.name: asyncio.Semaphore(self._windows_in_flight) for signal in self.signals}
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(self._understand(material, signals, in_flight)) for material, signals in plan.work]
         understood: Understood = {}
@@ -65,7 +81,7 @@ class Pipeline:
             understood |= task.result()
         return self._conclusions(plan, understood)
 
-    async def _understand(self, material: Material, signals: Sequence[Signal], in_flight: asyncio.Semaphore) -> Understood:
+    async def _understand(self, material: Material, signals: Sequence[Signal], in_flight: InFlight) -> Understood:
         answers = [Answers(signal) for signal in signals]
         started = time.monotonic()
         try:
@@ -90,6 +106,7 @@ class Pipeline:
         if isinstance(material.media, TextField):
             return material.media, 1
         asset: Asset = material.media
+        await stack.enter_async_context(self._assets)
         return await persist(lambda: stack.enter_async_context(self._fetch(asset)))
 
     async def _map_windows(
@@ -98,19 +115,21 @@ class Pipeline:
         material: Material,
         answers: Sequence[Answers],
         group: asyncio.TaskGroup,
-        in_flight: asyncio.Semaphore,
+        in_flight: InFlight,
     ) -> None:
         features = frozenset(answer.signal.feature for answer in answers)
         async with aclosing(self._decode(media, material.kind, features)) as windows:  # type: ignore[type-var]
             async for feature, window in windows:
+                if all(answer.error for answer in answers):
+                    return
                 for answer in answers:
                     if answer.signal.feature != feature or answer.error:
                         continue
                     if isinstance(window, SignalsError):
                         answer.fail(window)
                         continue
-                    await in_flight.acquire()
-                    answer.partials.append(group.create_task(self._map(answer, window, in_flight)))
+                    await in_flight[answer.signal.name].acquire()
+                    answer.partials.append(group.create_task(self._map(answer, window, in_flight[answer.signal.name])))
 
     async def _map(self, answer: Answers, window: Window, in_flight: asyncio.Semaphore) -> Any:
         """The partial result of one window; None after it has failed its signal."""

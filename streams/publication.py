@@ -28,6 +28,11 @@ PUBLISHED = frozenset({Status.OK, Status.DEGRADED})
 """What goes to a signal topic. Anything else must never replace a good value there: it is on the ledger."""
 
 
+MOST_DETAIL = 500
+MOST_KEY_BYTES = 1_024
+MOST_DEAD_LETTER_BYTES = 8 * 1024**2
+
+
 @dataclass(frozen=True, slots=True)
 class WireSchema:
     """A topic's parsed Avro schema and the id under which the registry knows it."""
@@ -69,11 +74,14 @@ class Publication:
             outputs.append(self._dead_letter(record, str(failed[0].reason), failed[0].detail or "", failed))
         return outputs
 
-    def unreadable(self, record: Record, cluster: str, signals: Sequence[Signal], error: SignalsError) -> list[Output]:
+    def unreadable(
+        self, record: Record, cluster: str, signals: Sequence[Signal], error: SignalsError, *, with_value: bool = True
+    ) -> list[Output]:
         """An event that nobody can read: its bytes as they came with what is wrong with them, and FAILED for each signal."""
-        outcomes = [Outcome(signal=s.name, status=Status.FAILED, reason=error.reason, detail=error.detail) for s in signals]
+        detail = short(error.detail)
+        outcomes = [Outcome(signal=s.name, status=Status.FAILED, reason=error.reason, detail=detail) for s in signals]
         ledger = self._ledger_of_nameless(record, cluster, outcomes)
-        return [ledger, self._dead_letter(record, error.reason, error.detail, outcomes)]
+        return [ledger, self._dead_letter(record, error.reason, detail, outcomes, with_value)]
 
     def retraction(self, record: Record, cluster: str, signals: Sequence[Signal]) -> list[Output]:
         """The content is gone: a tombstone on each signal topic, RETRACTED on the ledger."""
@@ -84,7 +92,7 @@ class Publication:
     def _ledger_of_nameless(self, record: Record, cluster: str, outcomes: Sequence[Outcome]) -> Output:
         """For a record without a readable event: all that is known of it is its key and where it stood."""
         run_id = identity.run_id(cluster, self.group, record.topic, record.partition, record.offset)
-        content_id, now = (record.key or b"").decode(errors="replace"), datetime.now(UTC)
+        content_id, now = short((record.key or b"").decode(errors="replace")), datetime.now(UTC)
         event = ContentPublished(event_id="", content_id=content_id, content_version=0, tenant="", published_at=now)
         return self._ledger(record, run_id, event, outcomes, now)
 
@@ -132,7 +140,7 @@ class Publication:
             signal=conclusion.signal.name,
             status=conclusion.status,
             reason=conclusion.reason,
-            detail=conclusion.detail,
+            detail=short(conclusion.detail) if conclusion.detail else None,
             attempts=conclusion.attempts,
             signal_id=self._signal_id(event, conclusion.signal) if published else None,
             timings_ms=conclusion.timings_ms,
@@ -159,23 +167,33 @@ class Publication:
         wired = self.schemas[topic]
         headers: list[tuple[str, str | bytes | None]] = [*cloudevents.headers(id, f"/content-signals/{self.group}", topic, now)]
         headers += [(name, content) for name, content in record.headers if name == "traceparent"]
-        return Output(topic, record.key, wire.encode(value, wired.schema, wired.id), headers)
+        key = record.key and record.key[:MOST_KEY_BYTES]
+        return Output(topic, key, wire.encode(value, wired.schema, wired.id), headers)
 
-    def _dead_letter(self, record: Record, reason: str, detail: str, failed: Sequence[Outcome]) -> Output:
+    def _dead_letter(
+        self, record: Record, reason: str, detail: str, failed: Sequence[Outcome], with_value: bool = True
+    ) -> Output:
+        whole = with_value and len(record.value or b"") <= MOST_DEAD_LETTER_BYTES
         extra = {
             "__dlq.errors.topic": record.topic,
             "__dlq.errors.partition": record.partition,
             "__dlq.errors.offset": record.offset,
             "__dlq.errors.group": self.group,
             "__dlq.errors.delivery.count": max((outcome.attempts for outcome in failed), default=1),
-            "__dlq.errors.message": detail[:1024],
+            "__dlq.errors.message": detail,
             "x-signal-error-class": reason,
             "x-signal-failed": ",".join(outcome.signal for outcome in failed),
             "x-signal-first-failed-at": datetime.now(UTC).isoformat(),
             "x-signal-worker-version": self.version,
         }
-        headers = [*record.headers, *((name, str(value).encode()) for name, value in extra.items())]
-        return Output(self.dead_letter_topic, record.key, record.value, headers)
+        extra |= {} if whole else {"x-signal-value-omitted": f"{len(record.value or b'')} bytes"}
+        headers = [*(record.headers if whole else ()), *((name, str(value).encode()) for name, value in extra.items())]
+        return Output(self.dead_letter_topic, record.key if whole else None, record.value if whole else None, headers)
+
+
+def short(detail: str) -> str:
+    """A sentence that may quote what a stranger wrote, cut to what a ledger record has room for."""
+    return detail if len(detail) <= MOST_DETAIL else f"{detail[:MOST_DETAIL]}…"
 
 
 def failed_at_last(conclusion: Conclusion, error: PermanentError) -> Conclusion:

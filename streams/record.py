@@ -26,8 +26,7 @@ class Record:
     def of(cls, message: Message, epoch: int = 0) -> "Record":
         topic, partition, offset = message.topic(), message.partition(), message.offset()
         assert topic is not None and partition is not None and offset is not None  # a message without error has all three
-        headers = cast(Headers, message.headers() or [])
-        return cls(message.key(), message.value(), headers, topic, partition, offset, epoch)
+        return cls(message.key(), message.value(), headers_of(message), topic, partition, offset, epoch)
 
     @property
     def tp(self) -> tuple[str, int]:
@@ -37,3 +36,11 @@ class Record:
     def lane(self) -> object:
         """Records of one lane go one after the other; those without a key stand in none but their own."""
         return (self.topic, self.key) if self.key is not None else (self.topic, self.partition, self.offset)
+
+
+def headers_of(message: Message) -> Headers:
+    """The headers; a single mark in their place where a name is not UTF-8, which confluent-kafka cannot read."""
+    try:
+        return cast(Headers, message.headers() or [])
+    except (SystemError, UnicodeError):
+        return [("x-signal-headers-unreadable", b"true")]

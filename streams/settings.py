@@ -46,7 +46,7 @@ class Settings(BaseSettings):
         900_000, ge=10_000, description="Largest signal record; the broker's message.max.bytes must allow more."
     )
     transactional_id: str = Field("", description="Stable name of this slot in a fixed fleet; empty: made up at each start.")
-    windows_in_flight: int = Field(8, ge=1, description="Windows of one event that are decoded or inferred at once.")
+    windows_in_flight: int = Field(8, ge=1, description="Windows of one event and signal that are inferred at once.")
     requests_per_model: int = Field(64, ge=1, description="Requests in flight to one model from one worker.")
     infer_timeout_seconds: float = Field(60.0, gt=0, description="One inference, queueing in Triton included.")
     decoders: int = Field(2, ge=1, description="Decode processes.")

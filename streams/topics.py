@@ -42,10 +42,11 @@ def topics_of(settings: Settings, signals: Sequence[Signal], partitions: int = 8
     The input and the signals are compacted: the newest event and the newest understanding of each content stay.
     """
     compacted = {"cleanup.policy": "compact", "compression.type": "producer"}
+    dead_letters = {"retention.ms": str(30 * DAY_MS), "max.message.bytes": str(10 * 1024**2)}
     return [
         Topic(settings.input_topic, partitions, subjects.latest("content-published.v1"), {"cleanup.policy": "compact"}),
         Topic(settings.ledger_topic, partitions, subjects.latest("signal-outcomes.v1"), {"retention.ms": str(90 * DAY_MS)}),
-        Topic(f"dlq.{settings.group}", partitions, None, {"retention.ms": str(30 * DAY_MS)}),
+        Topic(f"dlq.{settings.group}", partitions, None, dead_letters),
         *(Topic(signal.topic, partitions, signal_schema(signal), compacted) for signal in signals),
     ]
 

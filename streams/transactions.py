@@ -9,11 +9,20 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import TypeVar
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
-__all__ = ["CALL_SECONDS", "Commits", "Output", "Publisher", "no_fail_point", "until_answered"]
+__all__ = [
+    "CALL_SECONDS",
+    "Commits",
+    "Output",
+    "Published",
+    "Publisher",
+    "no_fail_point",
+    "until_answered",
+]
 
 log = logging.getLogger(__name__)
 
@@ -44,8 +53,6 @@ OPERATOR_MUST_ACT = frozenset(
         KafkaError.UNKNOWN_TOPIC_OR_PART,
         KafkaError._UNKNOWN_TOPIC,
         KafkaError._AUTHENTICATION,
-        KafkaError._FENCED,
-        KafkaError.MSG_SIZE_TOO_LARGE,
     }
 )
 """Trying again gives the same answer until somebody changes something outside."""
@@ -66,7 +73,18 @@ AWAY = frozenset(
 )
 """The broker is away or busy."""
 
+MOST_FENCINGS = 5
+"""A long pause inside a transaction fences us once. Fenced again and again, another process has our transactional id."""
+
 Answer = TypeVar("Answer")
+
+
+class Published(Enum):
+    """What became of a batch. AGAIN: nothing is committed, try again; REFUSED: nothing is, and a record may be why."""
+
+    COMMITTED = "committed"
+    AGAIN = "again"
+    REFUSED = "refused"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,25 +123,27 @@ class Publisher:
         self._config = dict(config)
         self._consumer = consumer
         self._fail_point = fail_point
+        self._fencings = 0
         self._producer = self._new_producer()
 
-    def publish(self, outputs: Iterable[Output], commits: Commits) -> bool:
-        """True if everything is committed; False if nothing is, and it may be tried again after callbacks ran.
-
-        Raises KafkaException where only an operator can help (topic missing or forbidden, another process has our id).
-        """
+    def publish(self, outputs: Iterable[Output], commits: Commits) -> Published:
+        """Everything or nothing. Raises KafkaException where only an operator can help (topic missing or forbidden, id taken)."""
         try:
             self._transaction(outputs, commits)
-            return True
+            self._fencings = 0
+            return Published.COMMITTED
         except KafkaException as failure:
             error = failure.args[0]
             log.warning("transaction failed: %s", error.str())
-            if error.code() in OPERATOR_MUST_ACT:
+            self._fencings += error.code() == KafkaError._FENCED
+            if error.code() in OPERATOR_MUST_ACT or self._fencings > MOST_FENCINGS:
                 raise
             if error.code() in OURS_NO_LONGER and error.txn_requires_abort() and self._aborted():
-                return False
+                return Published.AGAIN
         self._producer = self._new_producer()
-        return self._was_committed(commits)
+        if self._was_committed(commits):
+            return Published.COMMITTED
+        return Published.AGAIN if error.code() in AWAY | {KafkaError._FENCED} else Published.REFUSED
 
     def _transaction(self, outputs: Iterable[Output], commits: Commits) -> None:
         self._producer.begin_transaction()

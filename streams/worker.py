@@ -60,7 +60,7 @@ def run(
             drain_seconds=settings.drain_ms / 1000,
             fail_point=fail_point,
         ),
-        Pipeline(signals, store, pool, wrap_infer(triton), settings.windows_in_flight),
+        Pipeline(signals, store, pool, wrap_infer(triton), settings.windows_in_flight, 2 * settings.concurrency),
         Publication(
             group=settings.group,
             worker=settings.worker_name or f"{os.uname().nodename}-{os.getpid()}",

@@ -84,6 +84,10 @@ class AddressGuard:
         self._allowed = frozenset(_host_and_port(entry) for entry in allowed if entry.strip())
         self._lookup = lookup
 
+    def allows(self, host: str, port: int) -> bool:
+        """Whether the operator has named this host: a store of his own."""
+        return not {(host.lower(), None), (host.lower(), port)}.isdisjoint(self._allowed)
+
     async def addresses(self, host: str, port: int) -> list[str]:
         """The addresses that may be connected to, all of them checked.
 
@@ -117,7 +121,7 @@ class AddressGuard:
             raise ContentError(Reason.ADDRESS_REFUSED, f"{host!r} is no IPv4 address as they are written today: four decimals.")
 
     def _judge(self, host: str, port: int, address: str) -> None:
-        if {(host.lower(), None), (host.lower(), port)} & self._allowed or is_public(address):
+        if self.allows(host, port) or is_public(address):
             return
         detail = f"{host!r} has the address {address}, which is not public. To allow it, add {host} to SIGNALS_ALLOWED_HOSTS."
         raise ContentError(Reason.ADDRESS_REFUSED, detail)

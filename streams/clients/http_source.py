@@ -3,6 +3,7 @@
 No redirect is followed unseen, no proxy, cookie or password is sent, nothing is decompressed on the way.
 """
 
+import errno
 import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -14,7 +15,7 @@ from yarl import URL
 
 from processors.errors import ContentError, HealableError, InfrastructureError, Reason, SignalsError
 from streams.clients.address_guard import AddressGuard, GuardedResolver
-from streams.clients.incoming import Incoming, refused, shown, status_error
+from streams.clients.incoming import Incoming, kind_for, refused, shown, status_error
 
 __all__ = ["MOST_REDIRECTS", "HttpSource", "map_error"]
 
@@ -29,8 +30,10 @@ _CUT_SHORT: Final = (HealableError, Reason.STORE_UNAVAILABLE)
 _LATE: Final = (HealableError, Reason.FETCH_TIMEOUT)
 _REFUSED: Final = (ContentError, Reason.ADDRESS_REFUSED)
 
-# The nearest class of an error counts. An unreachable host is an outage; a host that breaks off, or whose certificate is wrong,
-# may be better in a while; what is no request at all stays refused.
+_WORKERS_OWN: Final = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS))
+
+# The nearest class of an error counts. A store that cannot be reached is away (for hosts that are not the operator's see kind_for);
+# a host that breaks off, or whose certificate is wrong, may be better in a while; what is no request at all stays refused.
 _BY_CLASS: Final[dict[type[BaseException], tuple[type[SignalsError], Reason]]] = {
     TimeoutError: _LATE,
     aiohttp.ServerTimeoutError: _LATE,
@@ -50,12 +53,13 @@ _BY_CLASS: Final[dict[type[BaseException], tuple[type[SignalsError], Reason]]] =
 }
 
 
-def map_error(error: BaseException, uri: str) -> SignalsError | None:
-    """The error of aiohttp as ours; None for one that is not aiohttp's."""
+def map_error(error: BaseException, uri: str, own: bool) -> SignalsError | None:
+    """The error of aiohttp as ours; None for one that is not aiohttp's. own: whether the host is one of the operator's."""
+    no_fault_of_the_host = isinstance(error, OSError) and error.errno in _WORKERS_OWN
     for kind in type(error).__mro__:
         if kind in _BY_CLASS:
             ours, reason = _BY_CLASS[kind]
-            return ours(reason, f"{shown(uri)} cannot be fetched ({_said(error)}).")
+            return kind_for(ours, own or no_fault_of_the_host)(reason, f"{shown(uri)} cannot be fetched ({_said(error)}).")
     return None
 
 
@@ -69,11 +73,11 @@ class HttpSource:
 
     @asynccontextmanager
     async def open(self, uri: str) -> AsyncIterator[Incoming]:
-        with _errors(uri):
-            response = await self._answer(uri)
+        response, own = await self._answer(uri)
+        with _errors(uri, own):
             try:
                 if response.status not in (200, 203):
-                    raise status_error(response.status, uri)
+                    raise status_error(response.status, uri, own)
                 encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
                 if encoding != "identity":
                     raise refused(uri, f"it comes with Content-Encoding {encoding[:40]!r} although identity was asked for.")
@@ -85,14 +89,19 @@ class HttpSource:
         if self._session is not None:
             await self._session.close()
 
-    async def _answer(self, uri: str) -> aiohttp.ClientResponse:
-        """The first answer that is no redirect; each address on the way there is checked like the first."""
+    async def _answer(self, uri: str) -> tuple[aiohttp.ClientResponse, bool]:
+        """The first answer that is no redirect, and whether it is of a store of the operator's.
+
+        Each address on the way there is checked like the first.
+        """
         url = self._checked(uri)
         for _ in range(MOST_REDIRECTS + 1):
-            response = await self._get(url)
+            own = self._guard.allows(url.raw_host or "", url.port or 0)
+            with _errors(uri, own):
+                response = await self._get(url)
             location = response.headers.get("Location")
             if response.status not in _REDIRECTS or location is None:
-                return response
+                return response, own
             response.close()
             url = self._checked(location, url)
         raise refused(uri, f"there are more than {MOST_REDIRECTS} redirects on the way to it.")
@@ -126,13 +135,13 @@ class HttpSource:
 
 
 @contextmanager
-def _errors(uri: str) -> Iterator[None]:
+def _errors(uri: str, own: bool) -> Iterator[None]:
     try:
         yield
     except SignalsError:
         raise
     except Exception as error:
-        if (ours := map_error(error, uri)) is None:
+        if (ours := map_error(error, uri, own)) is None:
             raise
         raise ours from None  # aiohttp's own text may hold the whole address, signature included
 

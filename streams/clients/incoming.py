@@ -8,7 +8,7 @@ from typing import Final, Protocol
 
 from processors.errors import ContentError, HealableError, InfrastructureError, Overloaded, Reason, SignalsError
 
-__all__ = ["Incoming", "Source", "refused", "shown", "status_error"]
+__all__ = ["Incoming", "Source", "kind_for", "refused", "shown", "status_error"]
 
 _LONGEST_SHOWN: Final = 300
 
@@ -42,6 +42,14 @@ def refused(uri: str, why: str) -> ContentError:
     return ContentError(Reason.ADDRESS_REFUSED, f"{shown(uri)!r} is not fetched: {why}")
 
 
+def kind_for(kind: type[SignalsError], own: bool) -> type[SignalsError]:
+    """The class of an error, by whose store it is: only the operator's own are infrastructure, and waited for without end.
+
+    Any other host is a name that an event brings along: it is tried a few times, so that it cannot hold the event for ever.
+    """
+    return HealableError if issubclass(kind, InfrastructureError) and not own else kind
+
+
 _BY_STATUS: Final[dict[int, tuple[type[SignalsError], Reason]]] = {
     HTTPStatus.UNAUTHORIZED: (ContentError, Reason.ACCESS_DENIED),
     HTTPStatus.PAYMENT_REQUIRED: (ContentError, Reason.ACCESS_DENIED),
@@ -56,8 +64,11 @@ _BY_STATUS: Final[dict[int, tuple[type[SignalsError], Reason]]] = {
 }
 
 
-def status_error(status: int, uri: str) -> SignalsError:
-    """What a status other than 200 means for the object. 5xx: the store is away; what is not in the table: it will stay so."""
+def status_error(status: int, uri: str, own: bool) -> SignalsError:
+    """What a status other than 200 means for the object. 5xx: the store is away; what is not in the table: it will stay so.
+
+    own: whether it is a store of the operator's.
+    """
     away = (InfrastructureError, Reason.STORE_UNAVAILABLE)
     kind, reason = away if status >= 500 else _BY_STATUS.get(status, (ContentError, Reason.ADDRESS_REFUSED))
-    return kind(reason, f"The store answered {status} for {shown(uri)}.")
+    return kind_for(kind, own)(reason, f"The store answered {status} for {shown(uri)}.")

@@ -78,7 +78,7 @@ def map_error(error: BaseException, uri: str) -> SignalsError | None:
     said = next((row for pattern, row in _BY_TEXT if pattern.search(text)), None)
     status = _STATUS.search(text)
     if said is None and status and isinstance(error, exceptions.GenericError):
-        return status_error(int(status[1]), uri)
+        return status_error(int(status[1]), uri, own=True)
     kind, reason = said or known
     return kind(reason, f"{shown(uri)} cannot be fetched ({_first_line(text)}).")
 

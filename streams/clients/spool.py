@@ -8,6 +8,7 @@ import asyncio
 import errno
 import fcntl
 import hashlib
+import logging
 import os
 import secrets
 import shutil
@@ -23,6 +24,8 @@ from typing import Final, TypeVar
 from processors.errors import InfrastructureError, Reason
 
 __all__ = ["PART_BYTES", "Spool", "SpoolFile"]
+
+log = logging.getLogger(__name__)
 
 PART_BYTES: Final = 4 * 1024**2
 _FLUSH_BYTES: Final = 1024**2
@@ -79,12 +82,18 @@ class Spool:
 
     @asynccontextmanager
     async def file(self) -> AsyncIterator[SpoolFile]:
-        """A new, empty file; removed at the end. Raises InfrastructureError where it cannot be written."""
+        """A new, empty file; removed at the end. Raises InfrastructureError where it cannot be written.
+
+        One that cannot be removed is left to the end of the process: what was done with it counts.
+        """
         path = await self.in_thread(self._own_folder) / secrets.token_hex(16)
         try:
             yield SpoolFile(path, self)
         finally:
-            await self.in_thread(lambda: path.unlink(missing_ok=True))
+            try:
+                await self.in_thread(lambda: path.unlink(missing_ok=True))
+            except InfrastructureError as error:
+                log.warning("%s stays until this worker ends, because it cannot be removed: %s", path, error.__cause__)
 
     async def in_thread(self, call: Callable[[], Result]) -> Result:
         """Disk work off the loop. When cancelled it waits for the thread: nothing touches a file that its owner has let go.

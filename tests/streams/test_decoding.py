@@ -1,12 +1,14 @@
 """The pool of decode processes: each test gives a process a script, as an inline text, and sees what comes of it."""
 
 import asyncio
+import logging
 import os
+import resource
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,9 @@ from processors.decode.limits import Limits
 from processors.errors import ContentError, PermanentError, Reason
 from processors.signal import Feature, Window
 from schemas.records import MediaKind, TextField
-from streams.decoding import DecodePool
+from streams.decode_child import ProcessSettings
+from streams.decoding import EXIT_DECODE_SLOT_DIED, DecodePool, PoolClosed
+from streams.fork_server import ForkServer, LaunchError
 from streams.ports import LocalMedia
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -250,15 +254,103 @@ async def test_a_dead_server_is_replaced(pool: DecodePool) -> None:
     await until(lambda: gone(process))
 
 
+@contextmanager
+def descriptors_left(count: int) -> Iterator[None]:
+    """This process can open so many files and sockets, and no more."""
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    free = [os.dup(0) for _ in range(count + 1)]
+    for descriptor in free:
+        os.close(descriptor)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free[-1], limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+
+def open_descriptors() -> int:
+    return len(os.listdir("/dev/fd"))
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3])
+async def test_a_launch_without_descriptors_is_a_launch_error(count: int) -> None:
+    """Whichever descriptor cannot be had, it is a LaunchError, and none leaks; the next launch succeeds."""
+    server = ForkServer(ProcessSettings(MEMORY_BYTES, 4, Limits()), ())
+    with descriptors_left(0), pytest.raises(LaunchError, match="Too many open files"):  # no server yet
+        await server.launch()
+    (await server.launch()).close()
+    before = open_descriptors()
+    with descriptors_left(count), pytest.raises(LaunchError, match="Too many open files"):
+        await server.launch()
+    assert open_descriptors() == before
+    (await server.launch()).close()
+    await server.close()
+
+
+async def test_a_server_that_cannot_start_is_a_launch_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No interpreter, no processes left: the pool says what the system said, and leaks nothing."""
+    before = open_descriptors()
+    monkeypatch.setattr("sys.executable", "/nonexistent/python")
+    with pytest.raises(LaunchError, match="No such file"):
+        await make_pool().start()
+    assert open_descriptors() == before
+
+
+@pytest.mark.parametrize("with_server", [False, True])
+async def test_a_slot_outlives_a_lack_of_descriptors(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, with_server: bool
+) -> None:
+    """A slot that cannot have a new process says so, and tries again until it can: its asset only waits."""
+    monkeypatch.setattr("streams.decoding._LAUNCH_AGAIN_SECONDS", 0.05)
+    pool = make_pool()
+    await pool.start()
+    (pid,) = await numbers(pool, "pid")
+    process = psutil.Process(pid)
+    server = process.parent()
+    assert server is not None
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with caplog.at_level(logging.ERROR):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (3, limits[1]))
+        try:
+            (server if with_server else process).kill()
+            asset = asyncio.create_task(numbers(pool, "rows:2"))
+            await asyncio.sleep(0.3)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert not asset.done()
+    assert caplog.text.count("Too many open files") > 1
+    async with asyncio.timeout(10):
+        assert await asset == [0, 1]
+    await pool.close()
+
+
+async def test_a_slot_that_dies_is_noticed(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A slot that ends by a bug ends the worker; one that ends with its pool does not."""
+    codes: list[int] = []
+    pool = make_pool(processes=2, leave=codes.append)
+    await pool.start()
+
+    async def broken(server: ForkServer) -> None:
+        raise KeyError("a bug")
+
+    monkeypatch.setattr(ForkServer, "launch", broken)
+    with pytest.raises(KeyError):
+        await collect(pool, "crash:exit")
+    await until(lambda: codes)
+    await pool.close()
+    assert codes == [EXIT_DECODE_SLOT_DIED]
+    assert [record.levelname for record in caplog.records if "slot died" in record.message] == ["CRITICAL"]
+
+
 async def test_closing_ends_processes_and_readers() -> None:
-    """After close no process is left, a waiting reader is cancelled, and a later one is told."""
+    """After close no process is left; waiting readers and later ones are told, by no cancellation of their own task."""
     pool = make_pool()
     await pool.start()
     (process,) = await numbers(pool, "pid")
     readers = [asyncio.create_task(collect(pool, "hang:30")) for _ in range(3)]
     await asyncio.sleep(0.05)
     await pool.close()
-    assert all(isinstance(result, asyncio.CancelledError) for result in await asyncio.gather(*readers, return_exceptions=True))
+    assert [type(result) for result in await asyncio.gather(*readers, return_exceptions=True)] == [PoolClosed] * 3
     await until(lambda: gone(process))
     with pytest.raises(RuntimeError, match="not running"):
         await collect(pool, "rows:1")
@@ -289,6 +381,18 @@ async def main():
 
 asyncio.run(main())
 """
+
+
+async def test_a_worker_whose_slot_died_leaves() -> None:
+    """The worker ends with an exit code of its own, although its event loop has work for a minute."""
+    program = WORKER.format(path=sys.path)
+    program = program.replace("    async def decode", "    pool._server.launch = None\n    async def decode")
+    program = program.replace("pid hang:60", "crash:exit", 1)
+    worker = await asyncio.create_subprocess_exec(sys.executable, "-c", program, stderr=asyncio.subprocess.PIPE)
+    async with asyncio.timeout(20):
+        _, said = await worker.communicate()
+    assert worker.returncode == EXIT_DECODE_SLOT_DIED
+    assert b"a decode slot died" in said
 
 
 async def test_no_process_outlives_a_killed_worker() -> None:

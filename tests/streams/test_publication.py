@@ -280,12 +280,21 @@ def test_an_unreadable_event_without_key_is_kept_too(key: bytes | None) -> None:
     assert letter.key == key
 
 
-def test_a_long_message_is_cut() -> None:
-    """A header is no place for a page of text; the ledger has all of it."""
-    error = ContentError(Reason.UNREADABLE_EVENT, "x" * 5000)
+def test_a_long_detail_is_cut() -> None:
+    """What quotes a stranger's words has a bounded length, on the ledger and in the dead letter."""
+    error = ContentError(Reason.UNREADABLE_EVENT, "x" * 50_000)
     ledger, letter = publication().unreadable(record(), CLUSTER, SIGNALS, error)
-    assert dict(letter.headers)["__dlq.errors.message"] == b"x" * 1024
-    assert ledger_in(ledger).outcomes[0].detail == "x" * 5000
+    assert dict(letter.headers)["__dlq.errors.message"] == b"x" * 500 + "…".encode()
+    assert len(ledger.value or b"") < 5_000
+
+
+def test_a_huge_event_is_a_dead_letter_without_its_value() -> None:
+    """What no topic would take is named by its size; the key of a ledger record is bounded as well."""
+    huge = record(key=b"k" * 2_000_000, value=b"v" * 9_000_000)
+    ledger, letter = publication().unreadable(huge, CLUSTER, SIGNALS, ERROR)
+    assert (letter.key, letter.value) == (None, None)
+    assert dict(letter.headers)["x-signal-value-omitted"] == b"9000000 bytes"
+    assert len(ledger.key or b"") + len(ledger.value or b"") < 5_000
 
 
 def test_a_retraction_leaves_tombstones_and_a_ledger_record() -> None:

@@ -446,6 +446,62 @@ async def test_http_silence_is_a_timeout(folder: Path, answer: bytes, limit: dic
         assert error.reason is Reason.FETCH_TIMEOUT
 
 
+def any_host(address: str) -> Callable[[str, int], Awaitable[list[str]]]:
+    """A name service in which each name has this address."""
+
+    async def lookup(host: str, port: int) -> list[str]:
+        return [address]
+
+    return lookup
+
+
+@pytest.fixture
+def loopback_is_public(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Servers of these tests stand for those of strangers, which nobody has allowed."""
+    monkeypatch.setattr("streams.clients.address_guard.is_public", lambda address: True)
+
+
+@pytest.mark.usefixtures("loopback_is_public")
+@pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
+async def test_a_strangers_outage_is_not_waited_for(folder: Path, site: Site, status: int) -> None:
+    """A host that only an event names is no infrastructure, whatever it answers: its event ends after a few attempts."""
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        return web.Response(status=status)
+
+    site.handlers["/answer"] = answer
+    async with opened(folder, lookup=any_host("127.0.0.1"), allowed_hosts="store.internal") as store:
+        error = await failure(store, asset(f"http://stranger.example:{site.port}/answer"))
+        own = await failure(store, asset(f"http://store.internal:{site.port}/answer"))
+    assert type(error) is HealableError
+    assert error.reason is Reason.STORE_UNAVAILABLE
+    assert isinstance(own, InfrastructureError)
+
+
+@pytest.mark.usefixtures("loopback_is_public")
+async def test_a_stranger_who_is_not_there_is_not_waited_for(folder: Path, site: Site) -> None:
+    """A refused connection of a host that only an event names may heal, also behind a redirect of a store of ours."""
+
+    async def onwards(request: web.Request) -> web.StreamResponse:
+        raise web.HTTPFound("http://stranger.example:9/clip")
+
+    site.handlers["/onwards"] = onwards
+    async with opened(folder, lookup=any_host("127.0.0.1"), allowed_hosts=site.host) as store:
+        for uri in ("http://stranger.example:9/clip", site.url("/onwards")):
+            error = await failure(store, asset(uri))
+            assert type(error) is HealableError
+            assert error.reason is Reason.STORE_UNAVAILABLE
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS])
+def test_what_the_worker_lacks_is_no_strangers_fault(number: int) -> None:
+    """An event does not fail because the worker has no descriptor or memory left for a connection."""
+    error = aiohttp.ClientConnectorError.__new__(aiohttp.ClientConnectorError, number, os.strerror(number))
+    error._os_error = OSError(number, os.strerror(number))
+    error.errno = number
+    assert type(http_source.map_error(error, "http://stranger.example/clip", own=False)) is InfrastructureError
+
+
 async def test_http_nobody_there_is_an_outage(folder: Path) -> None:
     """A refused connection is the store being away."""
     async with opened(folder, allowed_hosts="127.0.0.1:9") as store:
@@ -455,15 +511,16 @@ async def test_http_nobody_there_is_an_outage(folder: Path) -> None:
 
 
 async def test_http_name_service_away_is_an_outage_and_no_such_host_is_not(folder: Path) -> None:
-    """A name service that fails is everybody's trouble; a name that does not exist is this asset's."""
-    numbers = [socket.EAI_AGAIN, socket.EAI_NONAME]
+    """A store's name service that fails is everybody's trouble; a stranger's, or a name that does not exist, is this asset's."""
+    numbers = [socket.EAI_AGAIN, socket.EAI_NONAME, socket.EAI_AGAIN]
 
     async def lookup(host: str, port: int) -> list[str]:
         raise socket.gaierror(numbers.pop(0), "as told")
 
-    async with opened(folder, lookup=lookup) as store:
+    async with opened(folder, lookup=lookup, allowed_hosts="media.example") as store:
         assert type(await failure(store, asset("http://media.example/clip"))) is InfrastructureError
         assert type(await failure(store, asset("http://media.example/clip"))) is HealableError
+        assert type(await failure(store, asset("http://stranger.example/clip"))) is HealableError
 
 
 async def test_tls_that_is_none_may_heal(folder: Path, site: Site) -> None:
@@ -719,7 +776,8 @@ def test_no_error_of_aiohttp_is_unmapped(kind: type[BaseException]) -> None:
     error = kind.__new__(kind)
     if isinstance(error, aiohttp.ClientConnectorError):
         error._os_error = OSError(errno.ECONNREFUSED, "refused")
-    assert isinstance(http_source.map_error(error, "http://host/path"), SignalsError)
+    assert isinstance(http_source.map_error(error, "http://host/path", own=True), SignalsError)
+    assert not isinstance(http_source.map_error(error, "http://host/path", own=False), InfrastructureError)
 
 
 def obstore_errors() -> list[type[BaseException]]:
@@ -742,7 +800,7 @@ def test_no_error_of_the_disk_is_unmapped(number: int) -> None:
 
 def test_bugs_are_not_renamed() -> None:
     """An error that is no vendor's stays what it is."""
-    assert http_source.map_error(KeyError("bug"), "http://host/") is None
+    assert http_source.map_error(KeyError("bug"), "http://host/", own=False) is None
     assert s3_source.map_error(KeyError("bug"), "s3://bucket/key") is None
 
 

@@ -2,6 +2,7 @@
 import asyncio
 import errno
 import hashlib
+import logging
 import os
 import signal
 import subprocess
@@ -115,6 +116,18 @@ async def test_a_full_disk_is_an_outage(tmp_path: Path) -> None:
     with pytest.raises(InfrastructureError, match="is full"):
         await spool.in_thread(full)
     await spool.close()
+
+
+async def test_a_file_that_cannot_be_removed_is_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """What was done with a file counts, although it cannot be removed afterwards: a folder in its place is no file."""
+    spool = Spool(tmp_path)
+    with caplog.at_level(logging.WARNING):
+        async with spool.file() as file:
+            file.path.mkdir()
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert str(file.path) in caplog.text
+    await spool.close()
+    assert list(tmp_path.iterdir()) == []
 
 
 async def test_cancelling_waits_for_the_disk(tmp_path: Path) -> None:
