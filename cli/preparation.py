@@ -45,24 +45,43 @@ def model_repository(console: Console) -> Path:
 
 @contextmanager
 def download_bar(console: Console, what: str) -> Iterator[Callable[[int, int, str], None]]:
-    """A bar that appears when there is something to fetch."""
+    """A bar that appears when there is something to fetch; a line where the output is no terminal."""
     bar = Progress(TextColumn("{task.description}"), BarColumn(), DownloadColumn(), console=console, transient=True)
+    said: set[str] = set()
     with bar:
         task = bar.add_task(what, total=None, visible=False)
-        yield lambda done, total, name: bar.update(task, completed=done, total=total, visible=done < total)
+
+        def show(done_bytes: int, total_bytes: int, name: str) -> None:
+            bar.update(task, completed=done_bytes, total=total_bytes, visible=done_bytes < total_bytes)
+            if done_bytes < total_bytes:
+                say_once(console, f"{what}: {total_bytes / 1e6:.0f} MB", said)
+
+        yield show
 
 
 @contextmanager
 def step_bar(console: Console, what: str) -> Iterator[Callable[[str, int, int], None]]:
-    """A bar that appears when there is something to build; it is called with a step's name, steps done and steps in all."""
+    """The same for work in steps: name of the step, done, total."""
     bar = Progress(
         SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), console=console, transient=True
     )
+    said: set[str] = set()
     with bar:
         task = bar.add_task(what, total=None, visible=False)
-        yield lambda name, done, total: bar.update(
-            task, description=f"{what}: {name}", completed=done, total=total, visible=done < total
-        )
+
+        def show(name: str, done: int, total: int) -> None:
+            bar.update(task, description=f"{what}: {name}", completed=done, total=total, visible=done < total)
+            if done < total:
+                say_once(console, f"{what}: {name}, {done} of {total} done", said)
+
+        yield show
+
+
+def say_once(console: Console, line: str, said: set[str]) -> None:
+    """Progress for a log: bars are drawn on terminals only."""
+    if not console.is_terminal and line not in said:
+        said.add(line)
+        console.print(line)
 
 
 @contextmanager
