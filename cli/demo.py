@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import subprocess
 import sys
 import tempfile
 import time
@@ -16,15 +15,14 @@ from typing import Any
 
 import click
 from rich.console import Console, Group
-from rich.live import Live
-from rich.spinner import Spinner
 from rich.text import Text
 
-from cli.preparation import embedded_stack, wait_for_interrupt
+from cli.preparation import embedded_stack, spinner, wait_for_interrupt
 from cli.publish import event_of_line
 from cli.render import STATUS_MARKS, findings_line, outcome_line
 from cli.tail import plain
 from embedded import agreement, sample_media
+from embedded.process import ServerProcess, log_tail
 from processors.catalogue import SIGNALS
 from schemas.records import ContentPublished, Outcome, OutcomeRecord, SignalRecord, Status
 from streams.settings import Settings
@@ -136,19 +134,16 @@ def event_of_sample(sample: sample_media.SampleContent) -> ContentPublished:
 
 
 @contextmanager
-def worker_process(settings: Settings, log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A worker beside us, with the settings as its environment; asked to stop at the end, and gone afterwards."""
+def worker_process(settings: Settings, log: Path) -> Iterator[ServerProcess]:
+    """A worker beside us, with the settings as its environment; it ends with this process, however that ends."""
     environment = os.environ | environment_of(settings)
     command = [sys.executable, "-m", "cli.main", "worker", "--loglevel", "warning"]
-    with log.open("wb") as file, subprocess.Popen(command, env=environment, stdout=file, stderr=file) as process:
-        try:
-            yield process
-        finally:
-            process.terminate()
-            try:
-                process.wait(timeout=20)
-            except subprocess.TimeoutExpired:
-                process.kill()
+    worker = ServerProcess("the worker", command, environment, log, grace_seconds=20)
+    worker.start()
+    try:
+        yield worker
+    finally:
+        worker.stop()
 
 
 def environment_of(settings: Settings) -> dict[str, str]:
@@ -158,7 +153,7 @@ def environment_of(settings: Settings) -> dict[str, str]:
 
 
 def publish_and_follow(
-    settings: Settings, progress: Progress, worker: subprocess.Popen[bytes], log: Path, console: Console, as_json: bool
+    settings: Settings, progress: Progress, worker: ServerProcess, log: Path, console: Console, as_json: bool
 ) -> None:
     """Publishes the samples and shows each content when its last outcome is in."""
     from streams.following import Follower
@@ -171,27 +166,24 @@ def publish_and_follow(
     writer.flush()
     deadline = time.monotonic() + LONGEST_SECONDS
     try:
-        with Live(console=console, transient=True, refresh_per_second=8) as live:
+        with spinner(console, "") as update:
             for followed in follower.records():
-                live.update(waiting_line(progress))
+                update(waiting_line(progress))
                 if followed is not None:
-                    take(progress, followed.value, live.console, as_json)
+                    take(progress, followed.value, console, as_json)
                 if progress.complete:
                     return
-                if worker.poll() is not None or time.monotonic() > deadline:
+                if not worker.running or time.monotonic() > deadline:
                     raise click.ClickException(worker_trouble(worker, log, progress))
     finally:
         follower.close()
 
 
-def worker_trouble(worker: subprocess.Popen[bytes], log: Path, progress: Progress) -> str:
+def worker_trouble(worker: ServerProcess, log: Path, progress: Progress) -> str:
     missing = ", ".join(sorted(id for id in progress.events if not progress.shown(id)))
-    if worker.returncode is None:
+    if worker.running:
         return f"No outcome came within {LONGEST_SECONDS} s for {missing}."
-    log_tail = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
-    return (
-        f"The worker ended with code {worker.returncode} before {missing} had an outcome; this is the end of its log:\n{log_tail}"
-    )
+    return f"The worker ended before {missing} had an outcome; this is the end of its log:\n{log_tail(log)}"
 
 
 def take(progress: Progress, record: SignalRecord | OutcomeRecord | None, console: Console, as_json: bool) -> None:
@@ -234,9 +226,9 @@ def entry_lines(record: SignalRecord) -> list[str]:
     return [f"{entry.asset_id}: {findings_line(entry.findings)}" for entry in record.entries]
 
 
-def waiting_line(progress: Progress) -> Spinner:
-    text = f"{len(progress.ledger)} of {len(progress.events)} contents understood, {len(progress.signals)} signals"
-    return Spinner("dots", text=text)
+def waiting_line(progress: Progress) -> str:
+    done = sum(map(progress.shown, progress.events))
+    return f"{done} of {len(progress.events)} contents understood, {len(progress.signals)} signals"
 
 
 def summarise(progress: Progress, disagreements: list[str], took: float, overall: float, console: Console, as_json: bool) -> None:

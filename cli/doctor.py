@@ -21,7 +21,7 @@ from processors.catalogue import SIGNALS
 from processors.errors import SignalsError
 from streams import kafka_config
 from streams.settings import Settings
-from streams.startup import CannotStart
+from streams.startup import CannotStart, unknown_settings
 
 __all__ = ["doctor_command"]
 
@@ -76,6 +76,8 @@ def checks(settings: Settings) -> Iterator[Finding]:
         ("spool", spool),
     ):
         yield guarded(what, check, settings)
+    for sentence in unknown_settings(os.environ):
+        yield Finding("settings", False, sentence)
     from embedded.platform_check import unsupported_reason
 
     reason = unsupported_reason()

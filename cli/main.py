@@ -1,6 +1,7 @@
 """The `signals` command. Verbs are loaded when they are called, so that `signals list` does not wait for servers' clients."""
 
 import importlib
+import signal
 import sys
 
 import click
@@ -61,6 +62,7 @@ def main() -> None:
     """Entry point: every error that a person can mend is one sentence on stderr and exit code 1."""
     from cli.errors import sentence_of
 
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does: in good order
     try:
         signals(standalone_mode=False)
     except click.exceptions.Exit as done:
@@ -69,6 +71,7 @@ def main() -> None:
         error.show()
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, click.Abort):
+        click.echo("stopped", err=True)
         sys.exit(130)
     except BrokenPipeError:
         sys.exit(141)

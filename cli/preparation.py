@@ -16,7 +16,16 @@ from embedded.platform_check import unsupported_reason
 from processors.catalogue import SIGNALS
 from streams.settings import Settings
 
-__all__ = ["embedded_stack", "model_repository", "models_needed", "prepare", "provision", "step_bar", "wait_for_interrupt"]
+__all__ = [
+    "embedded_stack",
+    "model_repository",
+    "models_needed",
+    "prepare",
+    "provision",
+    "spinner",
+    "step_bar",
+    "wait_for_interrupt",
+]
 
 
 def models_needed() -> list[str]:
@@ -46,7 +55,14 @@ def model_repository(console: Console) -> Path:
 @contextmanager
 def download_bar(console: Console, what: str) -> Iterator[Callable[[int, int, str], None]]:
     """A bar that appears when there is something to fetch; a line where the output is no terminal."""
-    bar = Progress(TextColumn("{task.description}"), BarColumn(), DownloadColumn(), console=console, transient=True)
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )
     said: set[str] = set()
     with bar:
         task = bar.add_task(what, total=None, visible=False)
@@ -63,7 +79,13 @@ def download_bar(console: Console, what: str) -> Iterator[Callable[[int, int, st
 def step_bar(console: Console, what: str) -> Iterator[Callable[[str, int, int], None]]:
     """The same for work in steps: name of the step, done, total."""
     bar = Progress(
-        SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), console=console, transient=True
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TimeElapsedColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
     )
     said: set[str] = set()
     with bar:
@@ -75,6 +97,16 @@ def step_bar(console: Console, what: str) -> Iterator[Callable[[str, int, int], 
                 say_once(console, f"{what}: {name}, {done} of {total} done", said)
 
         yield show
+
+
+@contextmanager
+def spinner(console: Console, text: str) -> Iterator[Callable[[str], None]]:
+    """Something that turns beside the text, on a terminal; gives a way to change the text."""
+    if not console.is_terminal:
+        yield lambda text: None
+        return
+    with console.status(text) as status:
+        yield status.update
 
 
 def say_once(console: Console, line: str, said: set[str]) -> None:
@@ -91,7 +123,7 @@ def embedded_stack(folder: Path, console: Console) -> Iterator[Settings]:
     from embedded.stack import Stack
 
     repository = prepare(console)
-    with console.status("starting Kafka, schema registry and Triton"), Stack(folder, repository, models_needed()) as stack:
+    with spinner(console, "starting Kafka, schema registry and Triton"), Stack(folder, repository, models_needed()) as stack:
         addresses = stack.environment()
         settings = Settings(
             kafka_brokers=addresses["SIGNALS_KAFKA_BROKERS"],

@@ -7,6 +7,7 @@ from schemas.records import Entry, Findings, Label, Measure, Outcome, Region, Se
 __all__ = ["STATUS_MARKS", "clock", "findings_line", "outcome_line", "record_line"]
 
 MOST = 4
+SHORT = {"short_term_max": "short-term", "speech_ratio": "speech"}
 STATUS_MARKS = {Status.OK: "✓", Status.DEGRADED: "◐", Status.SKIPPED: "·", Status.FAILED: "✗"}
 
 
@@ -28,12 +29,16 @@ def few(parts: Iterable[str], most: int = MOST) -> str:
     return ", ".join(listed[:most] + more)
 
 
+def label_text(label: Label) -> str:
+    return f"{label.name or label.id} {label.score:.2f}"
+
+
 def labels_text(labels: Sequence[Label], most: int = 3) -> str:
-    return few((f"{label.name or label.id} {label.score:.2f}" for label in labels), most)
+    return few(map(label_text, labels), most)
 
 
 def segment_text(segment: Segment) -> str:
-    labels = f" {labels_text(segment.labels, 1)}" if segment.labels else ""
+    labels = f" {label_text(segment.labels[0])}" if segment.labels else ""
     return f"{clock(segment.start_ms)}–{clock(segment.end_ms)} s{labels}"
 
 
@@ -45,7 +50,7 @@ def region_text(region: Region) -> str:
 
 def measure_text(measure: Measure) -> str:
     number = f"{measure.value:.0%}" if measure.unit == "1" else f"{measure.value:.1f} {measure.unit}"
-    return f"{measure.name.replace('_', ' ')} {number}"
+    return f"{SHORT.get(measure.name, measure.name.replace('_', ' '))} {number}"
 
 
 def vector_text(vector: Vector) -> str:
@@ -58,7 +63,7 @@ def findings_line(findings: Findings) -> str:
     parts += [few(map(segment_text, findings.segments))] if findings.segments else []
     parts += [few(map(region_text, findings.regions), 2)] if findings.regions else []
     parts += [few(map(measure_text, findings.measures))] if findings.measures else []
-    parts += [vector_text(findings.vector)] if findings.vector else []
+    parts += [vector_text(findings.vector)] if findings.vector and not parts else []
     return "; ".join(parts) or "nothing found"
 
 

@@ -1,12 +1,15 @@
 """`signals up`, `down` and `status`: the embedded servers, kept running."""
 
 import json
+import shlex
 import sys
+import tempfile
+from pathlib import Path
 
 import click
 from rich.console import Console
 
-from cli.preparation import models_needed, prepare, provision
+from cli.preparation import models_needed, prepare, provision, spinner
 from embedded import daemon
 from streams.settings import Settings
 
@@ -26,7 +29,7 @@ def up_command(as_json: bool) -> None:
     """
     console = Console(stderr=True, highlight=False)
     repository = prepare(console)
-    with console.status("starting Kafka, schema registry and Triton"):
+    with spinner(console, "starting Kafka, schema registry and Triton"):
         state = daemon.up(repository, models_needed())
         addresses = dict(state.environment)
         provision(
@@ -36,12 +39,13 @@ def up_command(as_json: bool) -> None:
                 triton_urls=addresses["SIGNALS_TRITON_URLS"],
             )
         )
-    addresses |= {"SIGNALS_GROUP": "signals", "SIGNALS_FILE_ROOTS": "/"}  # one person's own machine: any file that may be read
+    roots = [str(Path.home()), str(Path.cwd()), tempfile.gettempdir()]  # a person's own files
+    addresses |= {"SIGNALS_GROUP": "signals", "SIGNALS_FILE_ROOTS": ":".join(dict.fromkeys(roots))}
     if as_json:
         click.echo(json.dumps(addresses))
         return
     for name, value in addresses.items():
-        click.echo(f"export {name}={value}")
+        click.echo(f"export {name}={shlex.quote(value)}")
 
 
 @click.command("down")

@@ -74,6 +74,7 @@ class SignalsError(Exception):
     """Base of the tree. `detail` is one sentence for a person: what is wrong, with which value."""
 
     retriable: ClassVar[bool]
+    attempts: int = 1  # how often it was tried before it was raised
 
     def __init__(self, reason: Reason, detail: str) -> None:
         super().__init__(reason, detail)  # both, so that the error survives pickling between processes

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import faust
 from faust.app.base import BootStrategy
@@ -15,6 +16,7 @@ from faust.types import StreamT
 from mode import Service
 
 from processors.errors import ContractError, PermanentError, Reason
+from schemas.records import Status
 from streams.events import EventReader
 from streams.kafka_source import KafkaSource, SourceConfig, leave
 from streams.pipeline import Pipeline
@@ -46,11 +48,15 @@ def build_app(
     pipeline: Pipeline,
     publication: Publication,
     reader: EventReader,
+    folder: Path,
     before: Sequence[Hook] = (),
     after: Sequence[Hook] = (),
 ) -> App:
-    """The worker's app. before, after: what starts before the first record is read, and closes when the last is published."""
-    app = App(name, broker="kafka://unused", store="memory://", web_enabled=False, reply_create_topic=False)
+    """The worker's app. folder: Faust's own, for tables that we do not have.
+
+    before, after: what starts before the first record is read, and closes when the last is published.
+    """
+    app = App(name, broker="kafka://unused", store="memory://", web_enabled=False, reply_create_topic=False, datadir=folder)
     channel = app.channel(maxsize=config.limit)
 
     def refused(record: Record) -> list[Output]:
@@ -69,7 +75,10 @@ def build_app(
             event = await reader.read(record)
         except ContractError as error:
             return publication.unreadable(record, source.cluster, pipeline.signals, error)
-        return publication.of(record, source.cluster, event, await pipeline.understand(event))
+        conclusions = await pipeline.understand(event)
+        for failed in (c for c in conclusions if c.status is Status.FAILED):
+            log.warning("%s %s failed: %s (%s)", event.content_id, failed.signal.name, failed.detail, failed.reason)
+        return publication.of(record, source.cluster, event, conclusions)
 
     async def outputs_in_any_case(record: Record) -> list[Output]:
         """A bug of ours must neither stop the stream nor lose the event."""

@@ -100,6 +100,7 @@ class Pipeline:
         except (PermanentError, HealableError) as error:
             for answer in answers:
                 answer.fail(error)
+                answer.attempts, answer.seconds = error.attempts, {"fetch": time.monotonic() - started}
         return {(material.id, answer.signal.name): answer for answer in answers}
 
     async def _brought_here(self, material: Material, stack: AsyncExitStack) -> tuple[LocalMedia | TextField, int]:
@@ -142,6 +143,7 @@ class Pipeline:
                 answer.attempts = max(answer.attempts, attempts)
             return signal.interpret(outputs, window)
         except SignalsError as error:
+            answer.attempts = max(answer.attempts, error.attempts)
             answer.fail(error)
         except Exception as bug:  # a signal's own code must not take its neighbours along
             answer.fail(broken(signal, bug))

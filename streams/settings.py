@@ -64,7 +64,7 @@ class Settings(BaseSettings):
     file_roots: str = Field("", description="Folders that file:// assets may lie in, colon-separated; empty: none.")
     allowed_hosts: str = Field(
         "",
-        description="Hosts of http(s) assets that may have a private address, comma-separated host or host:port.",
+        description="The operator's http(s) stores, host or host:port, comma-separated: may be private, are waited for.",
     )
     s3_endpoint: str = Field("", description="S3 endpoint for stores that are not AWS; empty for AWS.")
     s3_region: str = Field("us-east-1", description="S3 region.")

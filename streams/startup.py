@@ -1,7 +1,10 @@
 """What a worker needs before it reads anything, and the sentence for each thing that is missing."""
 
 import asyncio
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from pathlib import Path
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
@@ -16,7 +19,7 @@ from streams.publication import WireSchema
 from streams.settings import Settings
 from streams.topics import existing, topics_of
 
-__all__ = ["CannotStart", "check", "check_triton", "chosen", "registered_schemas"]
+__all__ = ["CannotStart", "check", "check_triton", "chosen", "registered_schemas", "unknown_settings"]
 
 
 class CannotStart(Exception):
@@ -37,11 +40,34 @@ def chosen(settings: Settings, signals: Sequence[Signal]) -> tuple[Signal, ...]:
 
 def check(settings: Settings, signals: Sequence[Signal]) -> dict[str, WireSchema]:
     """The schemas under their registered ids. Raises CannotStart if brokers, topics, registry or Triton are not as needed."""
+    check_folders(settings)
     check_topics(settings, signals)
     wired = registered_schemas(settings, signals)
     if any(signal.model for signal in signals):
         asyncio.run(check_triton(settings))
     return wired
+
+
+def check_folders(settings: Settings) -> None:
+    if not os.access(settings.spool_dir, os.W_OK):
+        raise CannotStart(
+            f"{settings.spool_dir} cannot be written; fetched media go there. Set SIGNALS_SPOOL_DIR to a folder that can."
+        )
+    for root in filter(None, settings.file_roots.split(":")):
+        if not Path(root).is_dir():
+            raise CannotStart(f"SIGNALS_FILE_ROOTS names {root}, which is no folder. Correct it.")
+
+
+def unknown_settings(environment: Mapping[str, str]) -> list[str]:
+    """A sentence for each SIGNALS_… variable that nobody reads: a misspelt setting would be ignored without a word."""
+    known = {f"SIGNALS_{name.upper()}" for name in Settings.model_fields} | {"SIGNALS_CACHE_DIR", "SIGNALS_MAVEN_URL"}
+    sentences = []
+    for name in sorted(name for name in environment if name.startswith("SIGNALS_") and name not in known):
+        near = get_close_matches(name, known, 1)
+        sentences.append(
+            f"{name} is no setting and is ignored{f'; did you mean {near[0]}?' if near else '.'} See docs/settings.md."
+        )
+    return sentences
 
 
 def check_topics(settings: Settings, signals: Sequence[Signal]) -> None:

@@ -23,7 +23,7 @@ from streams.pipeline import Pipeline
 from streams.ports import Infer
 from streams.publication import Publication
 from streams.settings import Settings
-from streams.startup import check, chosen
+from streams.startup import CannotStart, check, chosen, unknown_settings
 from streams.transactions import no_fail_point
 
 __all__ = ["run"]
@@ -46,7 +46,7 @@ def run(
     signals = chosen(settings, catalogue)
     wired = check(settings, signals)
     triton = Triton(settings.triton_urls.split(","), settings.requests_per_model, settings.infer_timeout_seconds)
-    store = ContentStore(settings)
+    store = content_store(settings)
     pool = DecodePool(settings.decoders, settings.decode_timeout_seconds, settings.decode_memory_bytes, Limits())
     app = build_app(
         settings.group,
@@ -70,14 +70,24 @@ def run(
             most_bytes=settings.max_record_bytes,
         ),
         EventReader(SchemaRegistry(settings.registry_url)),
+        settings.spool_dir / "content-signals-faust",
         before=[pool.start],
         after=[pool.close, store.close, triton.close],
     )
     logging.basicConfig(level=loglevel.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     for chatty in ("httpx", "httpx2", "faust", "mode"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+    for sentence in unknown_settings(os.environ):
+        log.warning(sentence)
     log.info("computing %s", ", ".join(signal.name for signal in signals))
     uvloop.install()
     worker = faust.Worker(app, loop=asyncio.new_event_loop(), redirect_stdouts=False, override_logging=False, quiet=True)
     worker.spinner = None  # it would draw on a terminal that is ours
     worker.execute_from_commandline()
+
+
+def content_store(settings: Settings) -> ContentStore:
+    try:
+        return ContentStore(settings)
+    except ValueError as error:
+        raise CannotStart(f"SIGNALS_ALLOWED_HOSTS is {settings.allowed_hosts!r}: {error}. Write host or host:port.") from None

@@ -78,7 +78,10 @@ async def system_lookup(host: str, port: int) -> list[str]:
 
 
 class AddressGuard:
-    """allowed: hosts, or host:port, of the operator's own stores, which may have any address; an IPv6 address with a port is written [address]:port."""
+    """allowed: hosts, or host:port, of the operator's own stores, which may have any address.
+
+    An IPv6 address with a port is written [address]:port.
+    """
 
     def __init__(self, allowed: Iterable[str], lookup: Lookup = system_lookup) -> None:
         self._allowed = frozenset(_host_and_port(entry) for entry in allowed if entry.strip())

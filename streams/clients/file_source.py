@@ -16,6 +16,9 @@ from streams.clients.spool import PART_BYTES, Spool
 
 __all__ = ["FileSource", "map_error"]
 
+_NEVER: Final = tuple(map(Path, ("/proc", "/sys", "/dev")))
+"""Files there are windows into the kernel and other processes, whatever a root allows."""
+
 _AWAY: Final = (InfrastructureError, Reason.STORE_UNAVAILABLE)
 _DENIED: Final = (ContentError, Reason.ACCESS_DENIED)
 _REFUSED: Final = (ContentError, Reason.ADDRESS_REFUSED)
@@ -82,6 +85,8 @@ class FileSource:
         if not any(real_path.is_relative_to(root) for root in self._roots):
             where = ":".join(str(root) for root in self._roots) or "none is set"
             raise refused(uri, f"it lies in none of the folders of SIGNALS_FILE_ROOTS ({where}).")
+        if any(real_path.is_relative_to(never) for never in _NEVER):
+            raise refused(uri, "it is no file of anybody's, but a window into the system.")
 
     async def _parts(self, file: FileIO, uri: str) -> AsyncIterator[bytes]:
         def read() -> bytes:

@@ -32,8 +32,8 @@ _REFUSED: Final = (ContentError, Reason.ADDRESS_REFUSED)
 
 _WORKERS_OWN: Final = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS))
 
-# The nearest class of an error counts. A store that cannot be reached is away (for hosts that are not the operator's see kind_for);
-# a host that breaks off, or whose certificate is wrong, may be better in a while; what is no request at all stays refused.
+# The nearest class of an error counts. A store that cannot be reached is away; a host that breaks off, or whose certificate is
+# wrong, may be better in a while; what is no request at all stays refused. For hosts that are not the operator's see kind_for.
 _BY_CLASS: Final[dict[type[BaseException], tuple[type[SignalsError], Reason]]] = {
     TimeoutError: _LATE,
     aiohttp.ServerTimeoutError: _LATE,

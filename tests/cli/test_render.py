@@ -111,7 +111,7 @@ def record(*entries: Entry, missing: tuple[MissingAsset, ...] = ()) -> SignalRec
                     Measure(name="integrated", value=-23.04, unit="LUFS"),
                 )
             ),
-            "speech ratio 42%, integrated -23.0 LUFS",
+            "speech 42%, integrated -23.0 LUFS",
         ),
     ],
 )

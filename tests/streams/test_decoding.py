@@ -270,7 +270,7 @@ def descriptors_left(count: int) -> Iterator[None]:
 
 
 def open_descriptors() -> int:
-    return len(os.listdir("/dev/fd"))
+    return len(list(Path("/dev/fd").iterdir()))
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 3])
@@ -307,6 +307,7 @@ async def test_a_slot_outlives_a_lack_of_descriptors(
     await pool.start()
     (pid,) = await numbers(pool, "pid")
     os.kill(psutil.Process(pid).ppid() if with_server else pid, signal.SIGKILL)
+    await until(lambda: gone(pid))
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
     with caplog.at_level(logging.ERROR):
         resource.setrlimit(resource.RLIMIT_NOFILE, (3, limits[1]))
