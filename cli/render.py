@@ -8,6 +8,7 @@ __all__ = ["STATUS_MARKS", "clock", "findings_line", "outcome_line", "record_lin
 
 MOST = 4
 SHORT = {"short_term_max": "short-term", "speech_ratio": "speech"}
+UNITS = {"dB[TP]": "dBTP"}
 STATUS_MARKS = {Status.OK: "✓", Status.DEGRADED: "◐", Status.SKIPPED: "·", Status.FAILED: "✗"}
 
 
@@ -49,7 +50,7 @@ def region_text(region: Region) -> str:
 
 
 def measure_text(measure: Measure) -> str:
-    number = f"{measure.value:.0%}" if measure.unit == "1" else f"{measure.value:.1f} {measure.unit}"
+    number = f"{measure.value:.0%}" if measure.unit == "1" else f"{measure.value:.1f} {UNITS.get(measure.unit, measure.unit)}"
     return f"{SHORT.get(measure.name, measure.name.replace('_', ' '))} {number}"
 
 

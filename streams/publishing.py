@@ -13,6 +13,7 @@ from streams.settings import Settings
 
 __all__ = ["EventWriter"]
 
+ANSWER_SECONDS = 5.0
 FLUSH_SECONDS = 30.0
 
 
@@ -20,15 +21,30 @@ class EventWriter:
     """Publishes events, idempotently. Nothing is certain before `flush` has returned."""
 
     def __init__(self, settings: Settings) -> None:
+        """Raises InfrastructureError if no broker answers, or if the input topic or its schema is missing."""
         self._topic = settings.input_topic
-        self._schema = subjects.latest("content-published.v1")
-        self._schema_id = SchemaRegistry(settings.registry_url).schema_id(settings.input_topic, self._schema)
         self._producer = Producer(
             kafka_config.client(settings)
             | {"enable.idempotence": True, "linger.ms": 5, "compression.type": "zstd", "log_level": 0}
         )
         self._brokers = settings.kafka_brokers
         self._failures: list[str] = []
+        self._check_topic()
+        self._schema = subjects.latest("content-published.v1")
+        self._schema_id = SchemaRegistry(settings.registry_url).schema_id(settings.input_topic, self._schema)
+
+    def _check_topic(self) -> None:
+        try:
+            topics = self._producer.list_topics(timeout=ANSWER_SECONDS).topics  # of all: asking for one could create it
+        except KafkaException as failure:
+            detail = (
+                f"No Kafka broker answers at {self._brokers} ({failure.args[0].str()}). "
+                "Start one (`signals up`) or set SIGNALS_KAFKA_BROKERS."
+            )
+            raise InfrastructureError(Reason.BROKER_UNAVAILABLE, detail) from None
+        if self._topic not in topics:
+            detail = f"Kafka at {self._brokers} lacks the topic {self._topic}; run `signals topics apply`."
+            raise InfrastructureError(Reason.BROKER_UNAVAILABLE, detail)
 
     def write(self, event: ContentPublished, written: Callable[[int, int], None] = lambda partition, offset: None) -> None:
         """Sends one event. written(partition, offset) is called once the brokers have it."""

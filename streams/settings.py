@@ -5,9 +5,9 @@
 
 import tempfile
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal, Self, get_args
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 __all__ = ["Settings", "reference"]
@@ -22,7 +22,7 @@ class Settings(BaseSettings):
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
         "PLAINTEXT", description="How to talk to the brokers."
     )
-    kafka_sasl_mechanism: str = Field("", description="SASL mechanism, e.g. SCRAM-SHA-512; empty for none.")
+    kafka_sasl_mechanism: str = Field("", description="SASL mechanism, e.g. SCRAM-SHA-512; needed for SASL_*, empty for none.")
     kafka_sasl_username: str = Field("", description="SASL user name.")
     kafka_sasl_password: SecretStr = Field(SecretStr(""), description="SASL password.")
     kafka_ssl_ca_location: str = Field("", description="Path of the brokers' CA certificate; empty for the system's own.")
@@ -32,7 +32,11 @@ class Settings(BaseSettings):
     triton_urls: str = Field(
         "localhost:8001", description="Triton gRPC addresses, host:port, comma-separated; requests go round."
     )
-    group: str = Field("signals", description="Consumer group; also names dlq.<group>.")
+    group: str = Field(
+        "signals",
+        pattern=r"^[a-zA-Z0-9._-]{1,200}$",
+        description="Consumer group, of letters, digits, '.', '_' and '-', at most 200; also names dlq.<group>.",
+    )
     input_topic: str = Field("content-published.v1", description="Topic of content-published events.")
     ledger_topic: str = Field("signal-outcomes.v1", description="Topic of terminal outcomes.")
     signals: str = Field("", description="Signals this worker computes, comma-separated; empty for all of the catalogue.")
@@ -71,6 +75,15 @@ class Settings(BaseSettings):
     s3_access_key_id: str = Field("", description="S3 access key; empty for the environment's own credentials.")
     s3_secret_access_key: SecretStr = Field(SecretStr(""), description="S3 secret key.")
     worker_name: str = Field("", description="Name of this worker on the ledger; empty for host name and process id.")
+
+    @model_validator(mode="after")
+    def _sasl_has_a_mechanism(self) -> Self:
+        if self.kafka_security_protocol.startswith("SASL_") and not self.kafka_sasl_mechanism:
+            raise ValueError(
+                f"SIGNALS_KAFKA_SECURITY_PROTOCOL is {self.kafka_security_protocol!r}, "
+                "which needs SIGNALS_KAFKA_SASL_MECHANISM, e.g. SCRAM-SHA-512"
+            )
+        return self
 
 
 def reference() -> str:

@@ -2,7 +2,9 @@
 
 import os
 import random
+import signal
 import sys
+import threading
 import time
 from collections import Counter
 from datetime import UTC, datetime
@@ -10,9 +12,10 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import psutil
 import pytest
 import waiting_signals
-from running import ROOT, Worker, environment, gather
+from running import ROOT, Gathered, Worker, environment, gather
 
 from cli.demo import event_of_sample
 from embedded import sample_media
@@ -23,6 +26,7 @@ from streams.publishing import EventWriter
 from streams.settings import Settings
 
 WAITING, REAL = 1_960, 40
+STOPPED_SECONDS = 9.0  # longer than the session (6 s) and the transaction time-out (5 s)
 WITH = ["image.tags"]
 
 
@@ -31,7 +35,7 @@ def wait_ms(draw: float) -> int:
     return 10 if draw < 0.9 else 100 if draw < 0.99 else 1_000
 
 
-def events() -> list[ContentPublished]:
+def events(waiting: int, real: int, prefix: str) -> list[ContentPublished]:
     draws = random.Random(4)
     picture = next(
         asset for sample in map(event_of_sample, sample_media.load()) for asset in sample.assets if asset.kind is MediaKind.IMAGE
@@ -40,37 +44,37 @@ def events() -> list[ContentPublished]:
     made = [
         ContentPublished(
             event_id=str(uuid4()),
-            content_id=f"wait-{number:04}",
+            content_id=f"{prefix}-wait-{number:04}",
             texts=(TextField(name="text", value=f"wait {wait_ms(draws.random())} ms"),),
             **plain,
         )
-        for number in range(WAITING)
+        for number in range(waiting)
     ]
     made += [
         ContentPublished(
             event_id=str(uuid4()),
-            content_id=f"real-{number:04}",
+            content_id=f"{prefix}-real-{number:04}",
             assets=(Asset(asset_id="main", kind=MediaKind.IMAGE, uri=picture.uri, sha256=picture.sha256),),
             **plain,
         )
-        for number in range(REAL)
+        for number in range(real)
     ]
     draws.shuffle(made)
     return made
 
 
-def start(settings: Settings, folder: Path, number: int) -> Worker:
-    env = environment(settings, WAITING_WITH=",".join(WITH), SIGNALS_DECODERS="1")
+def start(settings: Settings, folder: Path, number: int, **more: str) -> Worker:
+    env = environment(settings, WAITING_WITH=",".join(WITH), SIGNALS_DECODERS="1", **more)
     return Worker([sys.executable, str(ROOT / "tests/waiting_worker.py")], env, folder / f"worker-{number}.log")
 
 
 @pytest.mark.timeout(300)
 def test_kill_9_of_one_of_two_workers_loses_and_doubles_nothing(settings: Settings, tmp_path: Path) -> None:
     """2,000 events, two workers of 32 in flight, one killed and replaced three times: lost 0, copies 0, each outcome once."""
-    signals = [waiting_signals.SIGNAL, *(signal for signal in SIGNALS if signal.name in WITH)]
+    signals = [waiting_signals.SIGNAL, *(real for real in SIGNALS if real.name in WITH)]
     apply(settings, signals, partitions=8, replication=1)
     workers = [start(settings, tmp_path, number) for number in range(2)]
-    published = events()
+    published = events(WAITING, REAL, "kill")
     writer = EventWriter(settings)
     for event in published:
         writer.write(event)
@@ -84,13 +88,68 @@ def test_kill_9_of_one_of_two_workers_loses_and_doubles_nothing(settings: Settin
     finally:
         for worker in workers:
             worker.kill()
-    copies = [key for key, count in Counter((r.signal_id, r.run_id) for r in gathered.signals).items() if count > 1]
-    ledger_copies = [key for key, count in Counter(r.run_id for r in gathered.ledger).items() if count > 1]
+    assert_exactly_once(gathered, published)
+
+
+@pytest.mark.timeout(300)
+def test_a_worker_that_stood_still_in_a_transaction_neither_loses_nor_doubles(settings: Settings, tmp_path: Path) -> None:
+    """SIGSTOP after produce, past session and transaction time-out, then SIGCONT: the zombie is fenced, and works on."""
+    signals = [waiting_signals.SIGNAL, *(real for real in SIGNALS if real.name in WITH)]
+    group = settings.model_copy(update={"group": "stopped", "input_topic": "stopped-input"})
+    apply(group, signals, partitions=8, replication=1)
+    frozen = start(group, tmp_path, 0, FAIL_AT="produced:STOP:0.1")
+    other = start(group, tmp_path, 1)
+    published = events(600, 0, "stop")
+    writer = EventWriter(group)
+    for event in published:
+        writer.write(event)
+    writer.flush()
+    thaws = thaw_when_stopped(frozen, STOPPED_SECONDS)
+    try:
+        gathered = gather(group, {event.content_id for event in published}, 150, signals, settle_seconds=3.0)
+        assert frozen.process.poll() is None, frozen.text()[-2000:]
+        assert thaws.count >= 1, "it was never stopped in a transaction"
+    finally:
+        thaws.end.set()
+        for worker in (frozen, other):
+            worker.kill()
+    assert_exactly_once(gathered, published)
+
+
+def assert_exactly_once(gathered: Gathered, published: list[ContentPublished]) -> None:
+    """Lost 0, copies 0, one outcome for each (event, signal)."""
+    ids = {event.content_id for event in published}
+    signals = [record for record in gathered.signals if record.content_id in ids]
+    ledger = [record for record in gathered.ledger if record.content_id in ids]
+    copies = [key for key, count in Counter((r.signal_id, r.run_id) for r in signals).items() if count > 1]
+    ledger_copies = [key for key, count in Counter(r.run_id for r in ledger).items() if count > 1]
     assert (copies, ledger_copies) == ([], [])
-    assert len(gathered.ledger) == len(published) == WAITING + REAL
-    assert len(gathered.signals) == len(published)
-    statuses = Counter(outcome.status for record in gathered.ledger for outcome in record.outcomes)
-    assert statuses == {Status.OK: WAITING + REAL, Status.SKIPPED: WAITING + REAL}
+    assert len(ledger) == len(signals) == len(published)
+    statuses = Counter(outcome.status for record in ledger for outcome in record.outcomes)
+    assert statuses == {Status.OK: len(published), Status.SKIPPED: len(published)}
+
+
+class Thaws:
+    """How often a stopped worker was let go on."""
+
+    def __init__(self) -> None:
+        self.count, self.end = 0, threading.Event()
+
+
+def thaw_when_stopped(worker: Worker, after_seconds: float) -> Thaws:
+    """Watches a worker that stops itself, and lets it go on after a while; long the first time only, so that the test ends."""
+    thaws = Thaws()
+
+    def watch() -> None:
+        process = psutil.Process(worker.process.pid)
+        while not thaws.end.wait(0.1):
+            if process.status() == psutil.STATUS_STOPPED:
+                thaws.end.wait(after_seconds if thaws.count < 1 else 0)
+                process.send_signal(signal.SIGCONT)
+                thaws.count += 1
+
+    threading.Thread(target=watch, daemon=True).start()
+    return thaws
 
 
 def progress_since(settings: Settings, signals: list[object], records: int) -> None:
