@@ -40,8 +40,8 @@ set-up: .venv/ready
 	@[ -n "$(PYTHON)" ] || { echo "No Python 3.11 or 3.12 with venv was found; install one (on Debian or Ubuntu: python3-venv), or name it: make PYTHON=/path/to/python3.12 demo"; exit 1; }
 	@"$(PYTHON)" embedded/platform_check.py
 	@echo "Setting up a virtual environment with $(PYTHON): several minutes the first time (PyTorch is large)."
-	@[ -x .venv/bin/python ] || "$(PYTHON)" -m venv .venv
-	@.venv/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@[ -x .venv/bin/uv ] || "$(PYTHON)" -m venv .venv
+	@[ -x .venv/bin/uv ] || .venv/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 	@.venv/bin/uv pip install --quiet --python .venv/bin/python --require-hashes -r requirements.lock
 	@.venv/bin/uv pip install --quiet --python .venv/bin/python --no-deps --editable .
 	@touch $@

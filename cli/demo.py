@@ -200,20 +200,18 @@ def take(progress: Progress, record: SignalRecord | OutcomeRecord | None, consol
 
 
 def content_block(progress: Progress, content_id: str) -> Group:
-    """A content with all its signals, a line each; those that did not apply in one line at the end."""
+    """A content with its signals, a line for each of their entries; signals that do not apply to it are left out."""
     event = progress.events[content_id]
     kinds = [asset.kind.value.lower() for asset in event.assets] + ["text"] * bool(event.texts)
-    lines = [Text(""), Text(f"{event.metadata.title or content_id}", style="bold") + Text(f"  {' + '.join(kinds)}", style="cyan")]
-    skipped = []
+    lines = [Text(""), Text.assemble((event.metadata.title or content_id, "bold"), (f"  {' + '.join(kinds)}", "cyan"))]
     for outcome in progress.ledger[content_id].outcomes:
         if outcome.status is Status.SKIPPED and outcome.reason == "no_applicable_asset":
-            skipped.append(outcome.signal)
             continue
-        mark = Text(f"  {STATUS_MARKS.get(outcome.status, '?')} ", style=STATUS_STYLES.get(outcome.status, ""))
         record = progress.signals.get((content_id, outcome.signal))
         texts = entry_lines(record) if record else [outcome_line(outcome)]
         for text in texts:
-            line = mark + Text(f"{outcome.signal:<16}", style="bold") + Text(text, style="dim" if record is None else "")
+            mark = f"  {STATUS_MARKS.get(outcome.status, '?')} ", STATUS_STYLES.get(outcome.status, "")
+            line = Text.assemble(mark, (f"{outcome.signal:<16}", "bold"), (text, "dim" if record is None else ""))
             line.truncate(WIDTH, overflow="ellipsis")
             lines.append(line)
     return Group(*lines)

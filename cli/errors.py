@@ -36,7 +36,7 @@ def sentence_of(error: Exception) -> str | None:
 def settings_sentence(error: "ValidationError") -> str:
     """Every setting that is wrong, what is allowed, and where to read of it. Never shows the value of a secret."""
     wrong = "; ".join(wrong_setting(dict(details)) for details in error.errors())
-    return f"{wrong}. See docs/settings.md."
+    return f"{wrong[:1].upper()}{wrong[1:]}. See docs/settings.md."
 
 
 def wrong_setting(details: dict[str, Any]) -> str:
@@ -52,4 +52,4 @@ def wrong_setting(details: dict[str, Any]) -> str:
     field = Settings.model_fields.get(name)
     secret = field is None or field.annotation is SecretStr
     value = "" if secret else f" is {details['input']!r}"
-    return f"The setting SIGNALS_{name.upper()}{value}: {allowed[:1].lower()}{allowed[1:]}"
+    return f"the setting SIGNALS_{name.upper()}{value}: {allowed[:1].lower()}{allowed[1:]}"

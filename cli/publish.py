@@ -270,9 +270,9 @@ def events_of(
 
 
 def known_files(folder: Path, kind: str | None, skipped: list[str] | None) -> list[Path]:
-    """The folder's files, sorted, whose kind is known, or all with a kind given. Hidden ones and lists of events are not among them.
+    """The folder's files, sorted, whose kind is known, or all with a kind given; never hidden ones and lists of events.
 
-    Raises ClickException if none is left.
+    skipped: takes the paths of the others. Raises ClickException if none is left.
     """
     files = [file for file in sorted(folder.rglob("*")) if file.is_file()]
     files = [file for file in files if not any(part.startswith(".") for part in file.relative_to(folder).parts)]
@@ -282,7 +282,8 @@ def known_files(folder: Path, kind: str | None, skipped: list[str] | None) -> li
     left_out = [str(file) for file in files if file not in set(known)]
     if not known:
         raise click.ClickException(
-            f"{shown(str(folder))}: nothing to publish; {skipped_line(left_out)}. Say with --kind what they are, e.g. --kind audio."
+            f"{shown(str(folder))}: nothing to publish, {skipped_line(left_out)}. "
+            "Say what they are with --kind, e.g. --kind audio; name a list of events (.jsonl) itself."
         )
     if skipped is not None:
         skipped += left_out

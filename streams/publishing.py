@@ -13,7 +13,7 @@ from streams.settings import Settings
 
 __all__ = ["EventWriter"]
 
-ANSWER_SECONDS = 5.0
+ANSWER_SECONDS = 4.0
 FLUSH_SECONDS = 30.0
 
 
