@@ -28,7 +28,7 @@ check: .venv/ready
 	@.venv/bin/ruff check --quiet .
 	@.venv/bin/mypy
 	@.venv/bin/lint-imports --no-logo
-	@.venv/bin/pytest -q --ignore=tests/integration --ignore=tests/chaos
+	@.venv/bin/pytest -q -n 2 --dist loadfile --ignore=tests/integration
 
 bench: .venv/ready
 	@.venv/bin/python -m bench.end_to_end
