@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, DownloadColumn, Progress, ProgressColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from embedded.cache import cache_folder
 from embedded.downloads import APICURIO, KAFKA, fetch
@@ -54,47 +54,34 @@ def model_repository(console: Console) -> Path:
 
 @contextmanager
 def download_bar(console: Console, what: str) -> Iterator[Callable[[int, int, str], None]]:
-    """A bar that appears when there is something to fetch; a line where the output is no terminal."""
-    bar = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    )
-    said: set[str] = set()
-    with bar:
-        task = bar.add_task(what, total=None, visible=False)
-
-        def show(done_bytes: int, total_bytes: int, name: str) -> None:
-            bar.update(task, completed=done_bytes, total=total_bytes, visible=done_bytes < total_bytes)
-            if done_bytes < total_bytes:
-                say_once(console, f"{what}: {total_bytes / 1e6:.0f} MB", said)
-
-        yield show
+    """Shows bytes done and in all; takes the file's name as well, as `embedded.downloads.Progress` gives it."""
+    with progress_bar(console, TextColumn("{task.description}"), BarColumn(), DownloadColumn()) as show:
+        yield lambda done, total, name: show(what, f"{what}: {total / 1e6:.0f} MB", done, total)
 
 
 @contextmanager
 def step_bar(console: Console, what: str) -> Iterator[Callable[[str, int, int], None]]:
-    """The same for work in steps: name of the step, done, total."""
-    bar = Progress(
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TimeElapsedColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    )
+    """Shows the name of the step, steps done and in all."""
+    with progress_bar(console, SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn()) as show:
+        yield lambda name, done, total: show(f"{what}: {name}", f"{what}: {name}, {done} of {total} done", done, total)
+
+
+@contextmanager
+def progress_bar(console: Console, *columns: ProgressColumn) -> Iterator[Callable[[str, str, int, int], None]]:
+    """A bar that appears while there is something to do; where the output is no terminal, a line for each that is new.
+
+    Gives show(text beside the bar, line for a log, done, total).
+    """
+    bar = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
     said: set[str] = set()
     with bar:
-        task = bar.add_task(what, total=None, visible=False)
+        task = bar.add_task("", total=None, visible=False)
 
-        def show(name: str, done: int, total: int) -> None:
-            bar.update(task, description=f"{what}: {name}", completed=done, total=total, visible=done < total)
-            if done < total:
-                say_once(console, f"{what}: {name}, {done} of {total} done", said)
+        def show(text: str, line: str, done: int, total: int) -> None:
+            bar.update(task, description=text, completed=done, total=total, visible=done < total)
+            if done < total and not console.is_terminal and line not in said:
+                said.add(line)
+                console.print(line)
 
         yield show
 
@@ -107,13 +94,6 @@ def spinner(console: Console, text: str) -> Iterator[Callable[[str], None]]:
         return
     with console.status(text) as status:
         yield status.update
-
-
-def say_once(console: Console, line: str, said: set[str]) -> None:
-    """Progress for a log: bars are drawn on terminals only."""
-    if not console.is_terminal and line not in said:
-        said.add(line)
-        console.print(line)
 
 
 @contextmanager
