@@ -20,6 +20,7 @@ VERBS = {
     "show": ("cli.catalogue", "Show all that one signal says of itself."),
     "topics": ("cli.topics", "Create topics and register schemas, or check them."),
     "models": ("cli.models", "Build, check or serve the Triton model repository."),
+    "audit": ("cli.audit", "Prove from topics that each (event, signal) has ended once; count copies."),
     "doctor": ("cli.doctor", "Check brokers, registry, Triton, store and this machine; say what to do."),
 }
 

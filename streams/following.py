@@ -18,6 +18,7 @@ from streams.topics import signal_schema
 __all__ = ["Followed", "Follower"]
 
 CALL_SECONDS = 10.0
+PASSING = (KafkaError._PARTITION_EOF, KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,16 +58,31 @@ class Follower:
         """Records as they come; None about four times a second while none comes. Ends after idle_seconds without any."""
         last = time.monotonic()
         while idle_seconds is None or time.monotonic() - last < idle_seconds:
-            first = self._consumer.poll(0.25)  # consume() would wait for all of its time
-            messages = [first, *self._consumer.consume(499, 0)] if first else []
-            for message in messages:
-                if (error := message.error()) is None:
-                    last = time.monotonic()
-                    yield self._followed(message)
-                elif error.code() not in (KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT):
-                    raise KafkaException(error)
-            if not messages:
+            came = [self._followed(message) for message in self._messages() if not message.error()]
+            if came:
+                last = time.monotonic()
+                yield from came
+            else:
                 yield None
+
+    def to_end(self) -> Iterator[Followed]:
+        """All that is there now, then ends: each partition has been read to where its committed records end."""
+        unread = {(tp.topic, tp.partition) for tp in self._consumer.assignment()}
+        while unread:
+            for message in self._messages():
+                if message.error():
+                    unread.discard((message.topic() or "", message.partition() or 0))
+                else:
+                    yield self._followed(message)
+
+    def _messages(self) -> list[Message]:
+        """What has come, ends of partitions among it; waits a quarter of a second for the first. Outages are sat out."""
+        first = self._consumer.poll(0.25)  # consume() would wait for all of its time
+        messages = [first, *self._consumer.consume(499, 0)] if first else []
+        for message in messages:
+            if (error := message.error()) and error.code() not in PASSING:
+                raise KafkaException(error)
+        return [m for m in messages if not (e := m.error()) or e.code() == KafkaError._PARTITION_EOF]
 
     def _followed(self, message: Message) -> Followed:
         record = Record.of(message)

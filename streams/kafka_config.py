@@ -59,6 +59,6 @@ def follower(settings: Settings, name: str) -> dict[str, Any]:
         "enable.auto.commit": False,
         "auto.offset.reset": "earliest",
         "isolation.level": "read_committed",
-        "enable.partition.eof": False,
+        "enable.partition.eof": True,
         "fetch.wait.max.ms": 50,
     }

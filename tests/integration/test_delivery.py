@@ -1,5 +1,6 @@
 """Exactly once under kill -9: two workers, skewed work, out-of-order completion, on a real broker."""
 
+import json
 import os
 import random
 import signal
@@ -15,7 +16,7 @@ from uuid import uuid4
 import psutil
 import pytest
 import waiting_signals
-from running import ROOT, Gathered, Worker, environment, gather
+from running import ROOT, Gathered, Worker, environment, gather, signals_command
 
 from cli.demo import event_of_sample
 from embedded import sample_media
@@ -89,6 +90,10 @@ def test_kill_9_of_one_of_two_workers_loses_and_doubles_nothing(settings: Settin
         for worker in workers:
             worker.kill()
     assert_exactly_once(gathered, published)
+    audited = signals_command(settings, "audit", "--json")
+    report = json.loads(audited.stdout)
+    assert audited.returncode == 0, report
+    assert (report["events"], report["unfinished"], report["missing"], report["copies"]) == (len(published), 0, 0, 0)
 
 
 @pytest.mark.timeout(300)
