@@ -28,7 +28,7 @@ check: .venv/ready
 	@.venv/bin/ruff check --quiet .
 	@.venv/bin/mypy
 	@.venv/bin/lint-imports --no-logo
-	@.venv/bin/pytest -q -n 2 --dist loadfile --ignore=tests/integration
+	@.venv/bin/pytest -q -n 2 --dist loadfile -m "not slow" --ignore=tests/integration
 
 bench: .venv/ready
 	@.venv/bin/python -m bench.end_to_end

@@ -122,6 +122,7 @@ def make(name: str, *arguments: Any) -> Any:
     return getattr(make_samples, name)(*arguments)
 
 
+@pytest.mark.slow
 def test_another_seed_gives_other_samples_of_the_same_kinds(tmp_path: Path) -> None:
     """Held-out samples have the same contents and signals, and no sound, picture or film in common but, maybe, the tone."""
     make("make_samples", tmp_path, 7)
@@ -137,6 +138,7 @@ def test_another_seed_gives_other_samples_of_the_same_kinds(tmp_path: Path) -> N
     assert {asset.path.name for asset in media if asset.sha256 in known} <= {"reference-tone.flac"}
 
 
+@pytest.mark.slow
 def test_a_seed_gives_the_same_sample_again(tmp_path: Path) -> None:
     """Nothing but the seed decides what is made."""
     first, second = tmp_path / "first", tmp_path / "second"

@@ -60,6 +60,7 @@ TEXTS = [
 ]
 
 
+@pytest.mark.slow  # importing transformers
 @pytest.mark.parametrize("value", TEXTS)
 def test_tokens_equal_the_reference(value: str) -> None:
     """The windows are those of transformers' own BERT tokenizer made from vocab.txt, with overflowing tokens."""
