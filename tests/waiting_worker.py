@@ -1,11 +1,13 @@
 """A worker whose catalogue is the waiting signal and the real signals that WAITING_WITH names.
 
-FAIL_AT, e.g. "sent:KILL:0.02", kills or stops the process at a named point of a transaction with a probability.
+FAIL_AT kills or stops the process at a named point of a transaction: "sent:KILL:0.02" with a probability, "produced:STOP:#3" the
+third time it comes there.
 """
 
 import os
 import random
 import signal
+from collections import Counter
 
 import waiting_signals
 
@@ -13,12 +15,15 @@ from processors.catalogue import SIGNALS
 from streams.settings import Settings
 from streams.worker import run
 
+passed: Counter[str] = Counter()
+
 
 def fail_point(name: str) -> None:
     point, _, rest = os.environ.get("FAIL_AT", "").partition(":")
     if point == name:
-        what, _, probability = rest.partition(":")
-        if random.random() < float(probability):
+        passed[name] += 1
+        what, _, when = rest.partition(":")
+        if passed[name] == int(when[1:]) if when.startswith("#") else random.random() < float(when):
             os.kill(os.getpid(), signal.Signals[f"SIG{what}"])
 
 

@@ -27,6 +27,7 @@ from streams.publishing import EventWriter
 from streams.settings import Settings
 
 WAITING, REAL = 1_960, 40
+SETTLE_SECONDS = 3.0
 STOPPED_SECONDS = 9.0  # longer than the session (6 s) and the transaction time-out (5 s)
 WITH = ["image.tags"]
 
@@ -102,20 +103,24 @@ def test_a_worker_that_stood_still_in_a_transaction_neither_loses_nor_doubles(se
     signals = [waiting_signals.SIGNAL, *(real for real in SIGNALS if real.name in WITH)]
     group = settings.model_copy(update={"group": "stopped", "input_topic": "stopped-input"})
     apply(group, signals, partitions=8, replication=1)
-    frozen = start(group, tmp_path, 0, FAIL_AT="produced:STOP:0.1")
-    other = start(group, tmp_path, 1)
     published = events(600, 0, "stop")
     writer = EventWriter(group)
     for event in published:
         writer.write(event)
     writer.flush()
-    thaws = thaw_when_stopped(frozen, STOPPED_SECONDS)
+    frozen = start(group, tmp_path, 0, FAIL_AT="produced:STOP:#3")
+    wait_until_stopped(frozen)
+    other = start(group, tmp_path, 1)
+    thaw = threading.Timer(STOPPED_SECONDS, frozen.process.send_signal, [signal.SIGCONT])
+    thaw.start()
     try:
         gathered = gather(group, {event.content_id for event in published}, 150, signals, settle_seconds=3.0)
+        thaw.join()
+        time.sleep(SETTLE_SECONDS)
         assert frozen.process.poll() is None, frozen.text()[-2000:]
-        assert thaws.count >= 1, "it was never stopped in a transaction"
+        assert "transaction failed" in frozen.text()
     finally:
-        thaws.end.set()
+        thaw.cancel()
         for worker in (frozen, other):
             worker.kill()
     assert_exactly_once(gathered, published)
@@ -134,27 +139,13 @@ def assert_exactly_once(gathered: Gathered, published: list[ContentPublished]) -
     assert statuses == {Status.OK: len(published), Status.SKIPPED: len(published)}
 
 
-class Thaws:
-    """How often a stopped worker was let go on."""
-
-    def __init__(self) -> None:
-        self.count, self.end = 0, threading.Event()
-
-
-def thaw_when_stopped(worker: Worker, after_seconds: float) -> Thaws:
-    """Watches a worker that stops itself, and lets it go on after a while; long the first time only, so that the test ends."""
-    thaws = Thaws()
-
-    def watch() -> None:
-        process = psutil.Process(worker.process.pid)
-        while not thaws.end.wait(0.1):
-            if process.status() == psutil.STATUS_STOPPED:
-                thaws.end.wait(after_seconds if thaws.count < 1 else 0)
-                process.send_signal(signal.SIGCONT)
-                thaws.count += 1
-
-    threading.Thread(target=watch, daemon=True).start()
-    return thaws
+def wait_until_stopped(worker: Worker, seconds: float = 60) -> None:
+    """Until the process has stopped itself at its point."""
+    deadline = time.monotonic() + seconds
+    while psutil.Process(worker.process.pid).status() != psutil.STATUS_STOPPED:
+        assert worker.process.poll() is None, worker.text()[-2000:]
+        assert time.monotonic() < deadline, f"it did not come to its point within {seconds} s:\n{worker.text()[-2000:]}"
+        time.sleep(0.1)
 
 
 def progress_since(settings: Settings, signals: list[object], records: int) -> None:
