@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import tritonclient.grpc as grpc
-from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2
 from tritonclient.utils import InferenceServerException
 
+from embedded.model_check import parsed_config
 from processors.catalogue import SIGNALS
 from processors.signal import ModelRef, TensorSpec
 from streams.settings import Settings
@@ -44,7 +44,7 @@ def problems_of_repository(repository: Path) -> list[str]:
         if not file.is_file():
             problems.append(f"{name}: {repository} does not have it; run `signals models build`")
             continue
-        config = text_format.Parse(file.read_text(), model_config_pb2.ModelConfig())
+        config = parsed_config(file)
         tensors = {t.name: (data_type(t.data_type), list(t.dims)) for t in [*config.input, *config.output]}
         problems += differences(name, [*model.inputs, *model.outputs], tensors, "config.pbtxt")
         if config.max_batch_size != model.max_batch_rows:
